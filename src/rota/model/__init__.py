@@ -1,0 +1,1 @@
+"""The nouns: job, state, outcome, retry, token, slot, limits. No I/O, no clock, no chance."""

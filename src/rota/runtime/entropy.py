@@ -1,0 +1,73 @@
+"""Chance, handed in: tokens and jitter. Nothing outside of ``runtime`` draws a random number."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from typing import Protocol
+
+from rota.model.token import TokenBytes
+from rota.runtime.clock import Clock
+
+
+class Entropy(Protocol):
+    """Where ids and jitter come from. Seed it to replay a run."""
+
+    def token(self) -> TokenBytes:
+        """Return a new UUIDv7, higher than all that this object has returned before."""
+        ...
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a number drawn evenly from ``low`` to ``high``."""
+        ...
+
+    def hex(self, size: int) -> str:
+        """Return ``size`` random bytes as hexadecimal digits, for names that must not collide."""
+        ...
+
+
+class SystemEntropy:
+    """The machine's own chance. Safe to use from several threads, and in a process after ``fork``.
+
+    Tokens count up within a millisecond from a random start of 74 bits, so that one process's tokens are in the order in
+    which it made them, and land side by side in an index.
+
+    Args:
+        clock: Gives the tokens their time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._random = random.Random(os.urandom(16))
+        self._pid = os.getpid()
+        self._ms = 0
+        self._tail = 0
+        self._lock = threading.Lock()
+
+    def token(self) -> TokenBytes:
+        """Return a new UUIDv7."""
+        with self._lock:
+            if self._pid != os.getpid():
+                self._random, self._pid, self._ms = random.Random(os.urandom(16)), os.getpid(), 0
+            now = self._clock.now_us() // 1_000
+            if now > self._ms:
+                self._ms = now
+                self._tail = self._random.getrandbits(73)
+            else:
+                self._tail += 1 + self._random.getrandbits(24)
+            return build_token(self._ms, self._tail)
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a number drawn evenly from ``low`` to ``high``."""
+        return self._random.uniform(low, high)
+
+    def hex(self, size: int) -> str:
+        """Return ``size`` random bytes as hexadecimal digits."""
+        return os.urandom(size).hex()
+
+
+def build_token(ms: int, tail: int) -> TokenBytes:
+    """Return the UUIDv7 of this millisecond and these 74 bits."""
+    high, low = (tail >> 62) & 0xFFF, tail & 0x3FFF_FFFF_FFFF_FFFF
+    return TokenBytes(((ms << 80) | (7 << 76) | (high << 64) | (2 << 62) | low).to_bytes(16, "big"))
