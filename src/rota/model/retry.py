@@ -16,7 +16,7 @@ def _seconds(value: timedelta | float, name: str) -> timedelta:
     return span
 
 
-class Retry(Exception):  # noqa: N818  one word for the policy and for asking for it
+class Retry(Exception):
     """A task's retry policy; raised by a handler, it asks for another attempt.
 
     As a policy, ``@app.task(retry=Retry(attempts=5))``: an attempt that raises is followed by another, after a wait drawn
@@ -80,7 +80,7 @@ class Retry(Exception):  # noqa: N818  one word for the policy and for asking fo
         return (self.reason, self.attempts, self.base, self.cap, self.on, self.after)
 
 
-class Fail(Exception):  # noqa: N818  reads as the order that it is
+class Fail(Exception):
     """Raised by a handler: this job has failed for good; do not try again.
 
     Args:

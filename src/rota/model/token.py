@@ -32,7 +32,7 @@ def token_from_text(text: str) -> TokenBytes:
     """
     digits = text.strip().replace("-", "")
     try:
-        token = binascii.unhexlify(digits) if len(digits) == 32 else b""  # noqa: PLR2004
+        token = binascii.unhexlify(digits) if len(digits) == 32 else b""
     except (binascii.Error, ValueError):
         token = b""
     if not is_token(token):
