@@ -1,0 +1,69 @@
+# Every verb of this project; `make` alone lists them. A fresh machine needs only Python 3.11 or newer and make.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell scripts/find_python oldest)
+NEWEST ?= $(shell scripts/find_python newest)
+VENV := .venv
+VENV_NEWEST = .venv-$(shell $(NEWEST) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+BIN := $(VENV)/bin
+PYTEST_OPTIONS ?= -q -n 2 --no-header
+
+.PHONY: help demo test test-oldest test-newest check fix bench lock clean
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
+		while IFS='|' read -r verb says; do printf '  make %-12s %s\n' "$$verb" "$$says"; done
+
+demo: $(VENV)/.run  ## index Python's own standard library while a worker is killed; under a minute
+	@$(BIN)/python -m examples.stdlib_index
+
+test: test-oldest test-newest  ## every test, on the oldest Python that rota supports and on the newest found here
+
+test-oldest: $(VENV)/.dev
+	@echo "Tests on $$($(BIN)/python -V)"
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-newest: $(VENV)/.dev
+	@if [ "$$($(NEWEST) -V)" = "$$($(BIN)/python -V)" ]; then \
+		echo "No newer Python here: tests ran on $$($(BIN)/python -V) alone."; \
+	else \
+		$(MAKE) $(VENV_NEWEST)/.dev && \
+		echo "Tests on $$($(VENV_NEWEST)/bin/python -V)" && \
+		$(VENV_NEWEST)/bin/python -m pytest $(PYTEST_OPTIONS); \
+	fi
+
+check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter, links in the docs, house rules: what CI runs
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted: make fix" >&2; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache | tail -n 12
+	@$(BIN)/python scripts/check_links.py
+	@$(BIN)/python -m pytest -q --no-header -p no:randomly tests/house
+	@echo "make check: all good"
+
+fix: $(VENV)/.dev  ## let ruff mend and format what it can
+	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet
+
+bench: $(VENV)/.dev  ## rota beside Huey on SQLite, in one run; ONLY=drain1,pickup for some of the rows
+	@$(BIN)/python -m bench $(ONLY)
+
+lock: $(VENV)/.dev  ## pin what pyproject.toml asks for, with hashes, into requirements/
+	@scripts/lock $(BIN)/python
+
+clean:  ## remove what the verbs made, except bench/results
+	rm -rf .venv .venv-* build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out
+
+$(VENV)/.run: requirements/run.txt
+	@scripts/make_venv $(VENV) $< $(PYTHON)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt
+	@scripts/make_venv $(VENV) $< $(PYTHON)
+	@touch $@ $(VENV)/.run
+
+.venv-%/.dev: requirements/dev.txt
+	@scripts/make_venv $(@D) $< $(NEWEST)
+	@touch $@
