@@ -39,7 +39,7 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter, links in the docs, h
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted: make fix" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-cache | tail -n 12
+	@floors=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$floors"; exit 1; }
 	@$(BIN)/python scripts/check_links.py
 	@$(BIN)/python -m pytest -q --no-header -p no:randomly tests/house
 	@echo "make check: all good"
