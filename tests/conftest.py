@@ -1,0 +1,59 @@
+"""What all tests share: a clock that stands still, seeded chance, and coroutines as tests.
+
+A test that is a coroutine runs in the loop of the fixture ``runner``, and so do fixtures that open something in it: a
+connection pool belongs to the loop that opened it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from rota.testing.clock import ManualClock
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time that passes only when the test says so."""
+    return ManualClock()
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """The event loop of this test and of the fixtures it uses."""
+    with asyncio.Runner() as loop:
+        yield loop
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every coroutine test a ``runner``, asked for or not."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_coroutine(item) and "runner" not in item.fixturenames:
+            item.fixturenames.append("runner")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
+    """Run a coroutine test to its end; leave the others to pytest."""
+    if not _is_coroutine(pyfuncitem):
+        return None
+    wanted = inspect.signature(pyfuncitem.obj).parameters
+    given = {name: value for name, value in pyfuncitem.funcargs.items() if name in wanted}
+    loop = pyfuncitem.funcargs["runner"]
+    assert isinstance(loop, asyncio.Runner)
+    loop.run(pyfuncitem.obj(**given))
+    return True
+
+
+def _is_coroutine(item: pytest.Function) -> bool:
+    return inspect.iscoroutinefunction(item.obj)
