@@ -16,18 +16,18 @@ from typing import Final
 
 from rota.model.job import ClaimedJob, HistoryEntry, JobRow, NewJob
 from rota.model.limits import HASH_BITS, SLOT_COUNT
-from rota.model.outcome import Failure, Kind, Outcome
+from rota.model.outcome import Failure, Outcome
 from rota.model.slot import hash16
 from rota.model.state import State
 from rota.model.token import TokenBytes
 from rota.runtime.entropy import build_token
 from rota.store.port import Blame, Claim, NewNode, NewWorker, Registered, Released, Settled, Store, WorkerRow
 from rota.testing.clock import ManualClock
+from tests.contract.outcomes import succeeded
 
 ALL_SLOTS: Final = tuple(range(SLOT_COUNT))
 OVENS: Final = "ovens"
 BAKE: Final = "bake"
-BURNT: Final = Failure(type="BurntError", message="it is black", traceback="Traceback: bake() at 300 degrees")
 KILLED: Final = Failure(type="WorkerCrashed", message="killed by signal 9; high water 41 MB")
 _SKIPPED_LOOKS: Final = 200
 
@@ -309,50 +309,3 @@ def a_node(name: str, *, proof: str = "", lease_ms: int = 8_000) -> NewNode:
 def tokens(jobs: Iterable[ClaimedJob | JobRow | NewJob]) -> list[bytes]:
     """Return the tokens of these jobs, in order."""
     return [job.token for job in jobs]
-
-
-def _outcome(job: ClaimedJob, kind: Kind) -> Outcome:
-    return Outcome(seq=job.seq, token=job.token, fence=job.fence, kind=kind)
-
-
-def succeeded(job: ClaimedJob, result: bytes | None = b'"baked"') -> Outcome:
-    """The run returned a value."""
-    outcome = _outcome(job, Kind.SUCCEEDED)
-    outcome.result = result
-    return outcome
-
-
-def failed(job: ClaimedJob, failure: Failure = BURNT) -> Outcome:
-    """The run failed, and there will be no other."""
-    outcome = _outcome(job, Kind.FAILED)
-    outcome.failure = failure
-    return outcome
-
-
-def retry(job: ClaimedJob, due_at: int, failure: Failure = BURNT) -> Outcome:
-    """The run failed; another comes at ``due_at``."""
-    outcome = _outcome(job, Kind.RETRY)
-    outcome.failure, outcome.due_at = failure, due_at
-    return outcome
-
-
-def snooze(job: ClaimedJob, due_at: int) -> Outcome:
-    """The handler asked to be called again at ``due_at``."""
-    outcome = _outcome(job, Kind.SNOOZE)
-    outcome.due_at = due_at
-    return outcome
-
-
-def cancelled(job: ClaimedJob) -> Outcome:
-    """The run was cancelled."""
-    return _outcome(job, Kind.CANCELLED)
-
-
-def expired(job: ClaimedJob) -> Outcome:
-    """It was too late to start."""
-    return _outcome(job, Kind.EXPIRED)
-
-
-def given_back(job: ClaimedJob) -> Outcome:
-    """The worker could not start it."""
-    return _outcome(job, Kind.GIVEN_BACK)

@@ -1,0 +1,67 @@
+"""One suite, every engine: a test asks for ``shop`` (or ``store``) and does not know which engine is behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rota.store.port import Store
+from rota.testing.clock import ManualClock
+from tests.contract.engines import Engine, PostgresEngine, SqliteEngine
+from tests.contract.shop import CountingEntropy, Shop
+
+Opener = Callable[..., Coroutine[Any, Any, Store]]
+
+
+@pytest.fixture(
+    params=["sqlite-memory", "sqlite-file", pytest.param("postgres", marks=pytest.mark.postgres)],
+)
+def engine(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Engine:
+    """Each engine in turn, empty."""
+    if request.param == "sqlite-memory":
+        return SqliteEngine(None, clock)
+    if request.param == "sqlite-file":
+        return SqliteEngine(tmp_path / "shop.db", clock)
+
+    from tests.postgres_server import server_or_skip
+
+    server = server_or_skip()
+    return PostgresEngine(server.url, server.fresh_schema(), clock)
+
+
+@pytest.fixture
+def open_store(engine: Engine, runner: asyncio.Runner) -> Iterator[Opener]:
+    """Open another handle on the same data; all are closed when the test ends."""
+    opened: list[Store] = []
+
+    async def open_one(*, waiting_max: int | None = None) -> Store:
+        store = await engine.open(waiting_max=waiting_max)
+        opened.append(store)
+        return store
+
+    yield open_one
+
+    for store in reversed(opened):
+        runner.run(store.close())
+
+
+@pytest.fixture
+def store(open_store: Opener, runner: asyncio.Runner) -> Store:
+    """An empty store."""
+    return runner.run(open_store())
+
+
+@pytest.fixture
+def shop(store: Store, clock: ManualClock) -> Shop:
+    """The store with a clock and the words to speak to it."""
+    return Shop(store, clock, CountingEntropy(clock))
+
+
+@pytest.fixture
+def other_store(store: Store, engine: Engine, open_store: Opener, runner: asyncio.Runner) -> Store:
+    """A second handle on the same data, as another process has it; in memory there is only the one."""
+    return runner.run(open_store()) if engine.outlives_its_handle else store

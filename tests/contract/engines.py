@@ -1,0 +1,92 @@
+"""The engines under contract, each behind the same three verbs: open a handle, open another, plant damage.
+
+Damage is what no crash of ours leaves behind, so the port has no word for it: it is planted with the engine's own SQL.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from rota.store.port import Store
+from rota.testing.clock import ManualClock
+from tests.contract.shop import CountingEntropy
+
+
+class Engine(Protocol):
+    """One engine, with a place of its own for this test.
+
+    Attributes:
+        outlives_its_handle: What was written is there when it is opened again.
+        copies_itself: ``backup`` writes a file; else it says which tool does.
+    """
+
+    outlives_its_handle: bool
+    copies_itself: bool
+
+    async def open(self, *, waiting_max: int | None = None) -> Store:
+        """Return a new handle on the same data (of the in-memory engine: on new, empty data)."""
+        ...
+
+    async def damage(self, store: Store, statement: str, *values: object) -> None:
+        """Run a statement with ``?`` for values behind the engine's back."""
+        ...
+
+
+class SqliteEngine:
+    """SQLite, in memory or in a file."""
+
+    copies_itself = True
+
+    def __init__(self, path: Path | None, clock: ManualClock) -> None:
+        self.outlives_its_handle = path is not None
+        self._path = ":memory:" if path is None else str(path)
+        self._clock = clock
+
+    async def open(self, *, waiting_max: int | None = None) -> Store:
+        """Open the file once more, or a new database in memory."""
+        from rota.store.sqlite.store import SqliteStore
+
+        more = {} if waiting_max is None else {"waiting_max": waiting_max}
+        return SqliteStore.open(self._path, clock=self._clock, entropy=CountingEntropy(self._clock), **more)
+
+    async def damage(self, store: Store, statement: str, *values: object) -> None:
+        """Run the statement on the store's own connection: in memory there is no other."""
+        raise NotImplementedError
+
+
+class PostgresEngine:
+    """PostgreSQL, in a schema of its own."""
+
+    outlives_its_handle = True
+    copies_itself = False
+
+    def __init__(self, url: str, schema: str, clock: ManualClock) -> None:
+        self._url = url
+        self._schema = schema
+        self._clock = clock
+        self._is_migrated = False
+
+    async def open(self, *, waiting_max: int | None = None) -> Store:
+        """Open another pool on the schema, which is made when first opened."""
+        from rota.store.postgres.migrate import migrate
+        from rota.store.postgres.store import PostgresStore
+
+        if not self._is_migrated:
+            await migrate(self._url, schema=self._schema)
+            self._is_migrated = True
+        more = {} if waiting_max is None else {"waiting_max": waiting_max}
+        return await PostgresStore.open(self._url, clock=self._clock, schema=self._schema, **more)
+
+    async def damage(self, store: Store, statement: str, *values: object) -> None:
+        """Run the statement over a connection of its own."""
+        import asyncpg
+
+        connection = await asyncpg.connect(self._url)
+        try:
+            await connection.execute(f'SET search_path TO "{self._schema}"')
+            for number in range(1, len(values) + 1):
+                statement = statement.replace("?", f"${number}", 1)
+            await connection.execute(statement, *values)
+        finally:
+            await connection.close()
