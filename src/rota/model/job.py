@@ -63,6 +63,7 @@ class ClaimedJob(Struct):
         cancel_asked: Somebody asked to cancel it: settle it as cancelled without running it.
         expires_at: Settle it as expired if this has passed and it was never started; ``None`` for never.
         claim_no: The claims row that it belongs to.
+        queue_id: The store's number for the queue's name.
     """
 
     seq: int
@@ -80,6 +81,7 @@ class ClaimedJob(Struct):
     cancel_asked: bool
     expires_at: int | None
     claim_no: int
+    queue_id: int
 
 
 class HistoryEntry(Struct, frozen=True):

@@ -56,7 +56,7 @@ class Submitted(Struct, frozen=True):
 
     Attributes:
         duplicates: Tokens of this call that existed already with the same content, live or finished; nothing was done.
-        woken: Slots that got claimable jobs or turns.
+        woken: Slots that got claimable jobs or turns, or jobs that fall due within 5 s (whose worker then sets a timer).
     """
 
     duplicates: frozenset[bytes]
@@ -89,7 +89,7 @@ class Settled(Struct, frozen=True):
         stale: (token, fence) of outcomes that were refused because the fence no longer stands and no record of exactly this
             outcome exists. Each got a ``stale`` history entry. An outcome that had been recorded before (its reply was lost)
             is not stale and not repeated.
-        woken: Slots in which the settled keys' next jobs became ready.
+        woken: Slots in which the settled keys' next jobs became ready, or given-back jobs may be claimed again.
         skipped: As in ``Claim``.
     """
 
@@ -361,6 +361,7 @@ class Claims(Protocol):
         *,
         tasks: Sequence[int],
         cursors: Sequence[int] | None = None,
+        keyed_before: int | None = None,
         stages: bool = True,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots and that nobody holds.
@@ -374,6 +375,8 @@ class Claims(Protocol):
             limit: 1 to 1,000.
             tasks: Numbers of the tasks that the worker knows; others are left for those who do.
             cursors: For each slot the lowest place that may be claimable, as far as the caller knows; ``None`` for 0.
+            keyed_before: Of jobs with a key take only those that became ready before this instant (microseconds since
+                1970), for claims from other workers' slots; ``None`` for all.
 
         Raises:
             NodeClosedError: The worker has been closed.
