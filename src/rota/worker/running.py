@@ -128,7 +128,7 @@ class RunningTable:
 
 def _silence_in_child() -> None:
     for table in list(_open_tables):
-        table._is_mine = False  # noqa: SLF001
+        table._is_mine = False
 
 
 os.register_at_fork(after_in_child=_silence_in_child)

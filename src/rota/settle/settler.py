@@ -1,0 +1,194 @@
+"""Hand outcomes to the store, in batches, behind the fence.
+
+    hands ──add──▶ waiting ──batch──▶ store.settle ──▶ recorded | stale
+                                          │
+                        reply lost, store down: the same batch again
+
+Whatever has come in while one settle was on its way goes out with the next: alone at low load, a thousand at a time at high
+load, and never held back to wait for company. The same batch is sent until the store has answered for it, since settling
+twice records nothing twice.
+
+Invariants, each with the test that holds it:
+    An outcome is kept until the store has answered for it.    tests/unit/settle/test_settler.py
+    A refused outcome is told, counted, and not sent again.    tests/unit/settle/test_settler.py
+    A claims row is dropped with the last of its jobs.         tests/unit/settle/test_settler.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from rota.errors import OutcomeUnknownError, StoreBrokenError, StoreError
+from rota.model.job import ClaimedJob
+from rota.model.limits import SETTLE_JOBS_MAX
+from rota.model.outcome import Outcome
+from rota.runtime.entropy import Entropy
+from rota.runtime.patience import store_pause_s
+from rota.store.port import Claims, Settled
+from rota.telemetry.telemetry import Telemetry
+
+
+class Holdings:
+    """What a worker holds: each claimed job until the store has answered for its outcome.
+
+    Only the event loop's thread writes it.
+    """
+
+    def __init__(self) -> None:
+        self.fences: dict[bytes, int] = {}
+        self._open: dict[int, int] = {}
+        self._settled_lately: set[bytes] | None = None
+
+    def take(self, jobs: Sequence[ClaimedJob]) -> None:
+        """Note jobs that a claim or an adoption brought."""
+        counts, fences = self._open, self.fences
+        for job in jobs:
+            fences[job.token] = job.fence
+            counts[job.claim_no] = counts.get(job.claim_no, 0) + 1
+
+    def finish(self, claim_numbers: Sequence[int]) -> list[int]:
+        """Count jobs off their claims rows; return the rows that have none left."""
+        done, counts = [], self._open
+        for number in claim_numbers:
+            left = counts.get(number, 0) - 1
+            if left > 0:
+                counts[number] = left
+            elif counts.pop(number, None) is not None:
+                done.append(number)
+        return done
+
+    def forget(self, outcomes: Sequence[Outcome]) -> None:
+        """Drop jobs for whose outcomes the store has answered."""
+        fences = self.fences
+        for outcome in outcomes:
+            if fences.get(outcome.token) == outcome.fence:
+                del fences[outcome.token]
+        if self._settled_lately is not None:
+            self._settled_lately.update(outcome.token for outcome in outcomes)
+
+    def begin_look(self) -> None:
+        """Begin to remember what is settled: a look at the store has begun that may still see it."""
+        self._settled_lately = set()
+
+    def unknown_of(self, seen: Sequence[ClaimedJob]) -> list[ClaimedJob]:
+        """End the look: return the jobs that the store says are ours and that we do not know."""
+        lately, self._settled_lately = self._settled_lately or set(), None
+        return [job for job in seen if job.token not in lately and self.fences.get(job.token) != job.fence]
+
+
+class Settler:
+    """Settles one worker's outcomes.
+
+    Args:
+        store: Where they go.
+        worker: The worker's incarnation.
+        name: Its ring name, for what is told.
+        holdings: What the worker holds.
+        telemetry: Who is told.
+        entropy: Jitter between tries.
+        settled: Called with the store's answer and the batch, on the loop, after each settle.
+    """
+
+    def __init__(
+        self,
+        store: Claims,
+        worker: int,
+        name: str,
+        holdings: Holdings,
+        *,
+        telemetry: Telemetry,
+        entropy: Entropy,
+        settled: Callable[[Settled, Sequence[Outcome]], None],
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._name = name
+        self._holdings = holdings
+        self._telemetry = telemetry
+        self._entropy = entropy
+        self._settled = settled
+        self._waiting: deque[tuple[Outcome, int]] = deque()
+        self._in_flight = 0
+        self._news = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def backlog(self) -> int:
+        """Outcomes that the store has not answered for."""
+        return len(self._waiting) + self._in_flight
+
+    def add(self, outcome: Outcome, claim_no: int) -> None:
+        """Take an outcome, on the loop's thread."""
+        self._waiting.append((outcome, claim_no))
+        self._news.set()
+
+    def notice(self) -> None:
+        """Look again: outcomes were put in by ``add_quietly``."""
+        self._news.set()
+
+    def add_quietly(self, outcome: Outcome, claim_no: int) -> None:
+        """Take an outcome, on any thread; somebody calls ``notice`` on the loop afterwards."""
+        self._waiting.append((outcome, claim_no))
+
+    async def run(self) -> None:
+        """Settle what comes in, until cancelled.
+
+        Raises:
+            StoreBrokenError: The store reported a disk error; it is not retried past.
+        """
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                self._empty.clear()
+                await self._settle_next()
+            self._empty.set()
+
+    async def drained(self) -> None:
+        """Wait until the store has answered for everything that was added before."""
+        while self.backlog:
+            self._news.set()
+            self._empty.clear()
+            await self._empty.wait()
+
+    async def _settle_next(self) -> None:
+        waiting = self._waiting
+        taken = [waiting.popleft() for _ in range(min(len(waiting), SETTLE_JOBS_MAX))]
+        batch = [outcome for outcome, _ in taken]
+        done = self._holdings.finish([number for _, number in taken])
+        self._in_flight = len(batch)
+        answer = await self._until_answered(batch, done)
+        self._in_flight = 0
+        self._holdings.forget(batch)
+        self._count(answer, batch)
+        self._settled(answer, batch)
+
+    async def _until_answered(self, batch: list[Outcome], done: list[int]) -> Settled:
+        tries = 0
+        while True:
+            try:
+                return await self._store.settle(self._worker, batch, done)
+            except StoreBrokenError:
+                raise
+            except OutcomeUnknownError as error:
+                self._telemetry.emit("settle.unknown", worker=self._name, outcomes=len(batch), error=error)
+                wait_s = 0.0 if tries == 0 else store_pause_s(tries, self._entropy)
+            except StoreError as error:
+                wait_s = store_pause_s(tries + 1, self._entropy)
+                self._telemetry.emit(
+                    "settle.failed", worker=self._name, outcomes=len(batch), error=error, wait_s=round(wait_s, 3)
+                )
+            tries += 1
+            await asyncio.sleep(wait_s)
+
+    def _count(self, answer: Settled, batch: list[Outcome]) -> None:
+        telemetry = self._telemetry
+        telemetry.count("settles.calls")
+        telemetry.count("settles.outcomes", len(batch))
+        telemetry.count("settles.stale", len(answer.stale))
+        for token, fence in answer.stale:
+            telemetry.emit("job.stale", token=token, fence=fence, worker=self._name)

@@ -1,0 +1,295 @@
+"""Claim jobs: as many as the hands can use, from the slots that are worth it.
+
+    room in the hands ──▶ own slots ──nothing──▶ others' slots ──nothing──▶ wait for news
+                              │                        │
+                              └──────── jobs ──────────┴──▶ hands
+
+One claim is on its way at a time. Its reply may be lost: then what the store says this worker holds is *adopted*. That look
+also happens once a lease as a sweep, always between two claims, so that a job of a claim on its way is never taken for lost.
+
+Invariants, each with the test that holds it:
+    Jobs of a claim whose reply was lost are run.             tests/unit/worker/test_worker.py
+    A job is never adopted twice, nor after its settle.       tests/unit/worker/test_worker.py
+    A worker takes no more than its hands can use soon.       tests/unit/worker/test_worker.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from rota.errors import NodeClosedError, OutcomeUnknownError, StoreBrokenError, StoreError
+from rota.model.job import ClaimedJob
+from rota.model.limits import CLAIM_JOBS_MAX
+from rota.runtime.clock import Clock
+from rota.runtime.entropy import Entropy
+from rota.runtime.patience import store_pause_s
+from rota.settle.settler import Holdings
+from rota.store.port import Store, Woken
+from rota.telemetry.telemetry import Telemetry
+from rota.worker.hands import Hands
+from rota.worker.line import QueueLine
+from rota.worker.pace import Pace
+
+_AFFINITY_FIRST_US = 50_000
+
+
+class Claimer:
+    """Claims for one worker.
+
+    Args:
+        store: Where jobs come from.
+        worker: The worker's incarnation.
+        name: Its ring name, for what is told.
+        lines: The queues that it serves.
+        tasks: Numbers of the tasks that it knows.
+        hands: Who runs the jobs.
+        holdings: What the worker holds.
+        pace: Its recent speed.
+        affinity_wait_us: The longest that a keyed job waits for its own worker.
+        epoch_seen: Called with the ring epoch of each claim.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        worker: int,
+        name: str,
+        lines: Sequence[QueueLine],
+        tasks: Sequence[int],
+        *,
+        hands: Hands,
+        holdings: Holdings,
+        pace: Pace,
+        clock: Clock,
+        entropy: Entropy,
+        telemetry: Telemetry,
+        affinity_wait_us: int,
+        epoch_seen: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._name = name
+        self._lines = list(lines)
+        self._by_id = {line.queue_id: line for line in lines}
+        self._tasks = list(tasks)
+        self._hands = hands
+        self._holdings = holdings
+        self._pace = pace
+        self._clock = clock
+        self._entropy = entropy
+        self._telemetry = telemetry
+        self._affinity_wait_us = affinity_wait_us
+        self._epoch_seen = epoch_seen
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._look_due = False
+        self._failures = 0
+        self._paused_since: float | None = None
+        self.is_resting = False
+
+    # ── news ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def nudge(self) -> None:
+        """Look again: the hands have room, or something else changed."""
+        self._news.set()
+
+    def heard(self, woken: Sequence[Woken] | None) -> None:
+        """Take the news that slots have work; ``None`` means "look everywhere"."""
+        now_s = self._loop.time()
+        if woken is None:
+            for line in self._lines:
+                line.slots.suspect_all()
+        else:
+            for news in woken:
+                named = self._by_id.get(news.queue_id)
+                if named is None:
+                    continue
+                if named.is_paused:
+                    named.slots.suspect_all()
+                elif not named.slots.heard(news.slot, news.place):
+                    named.steal_at = min(named.steal_at, now_s + self._entropy.uniform(0.02, 0.06))
+        self._news.set()
+
+    def note_due(self, due_at: int) -> None:
+        """Remember that a job which this worker ran falls due again then."""
+        for line in self._lines:
+            line.note_due(due_at)
+        self._news.set()
+
+    def look_soon(self) -> None:
+        """Compare what is held with what the store says, before the next claim."""
+        self._look_due = True
+        self._news.set()
+
+    # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Claim until cancelled.
+
+        Raises:
+            NodeClosedError: The worker has been declared dead.
+            StoreBrokenError: The store reported a disk error.
+        """
+        while True:
+            self._news.clear()
+            if await self._round():
+                continue
+            self.is_resting = not (self._hands.busy or self._hands.todo)
+            if self.is_resting:
+                self._pace.resting()
+            await self._wait()
+            self.is_resting = False
+
+    async def claim_once(self) -> bool:
+        """Claim once for each queue, without waiting for anything. Returns whether that brought jobs."""
+        return await self._round()
+
+    async def _round(self) -> bool:
+        """Claim once for each queue. Returns whether any brought something."""
+        try:
+            if self._look_due:
+                await self.adopt()
+            brought = 0
+            for line in self._in_turn():
+                brought += await self._claim_for(line)
+        except (NodeClosedError, StoreBrokenError):
+            raise
+        except OutcomeUnknownError as error:
+            self._telemetry.emit("claim.unknown", worker=self._name, error=error)
+            self._look_due = True
+            await self._pause()
+            return True
+        except StoreError as error:
+            await self._failed(error)
+            return True
+        self._succeeded()
+        return brought > 0
+
+    def _in_turn(self) -> list[QueueLine]:
+        """Return the queues, each time beginning with another one."""
+        self._lines.append(self._lines.pop(0))
+        return self._lines
+
+    def _room(self) -> int:
+        hands = self._hands
+        return min(hands.free + self._pace.ahead(self._clock.boot_ns()) - len(hands.todo), CLAIM_JOBS_MAX)
+
+    async def _claim_for(self, line: QueueLine) -> int:
+        now_s = self._loop.time()
+        brought = 0
+        if line.wants_probe(now_s, self._clock.now_us()):
+            room = self._room()
+            if room <= max(0, self._hands.concurrency // 4 if self._hands.todo else 0):
+                return 0
+            brought = await self._claim_own(line, room)
+        if brought:
+            line.found_own(self._loop.time(), self._entropy.uniform(0, 0.5))
+        elif not line.is_paused and self._hands.free and not self._hands.todo and now_s >= line.steal_at:
+            brought = await self._claim_elsewhere(line)
+            line.looked_elsewhere(brought, self._loop.time(), self._entropy.uniform(0, 0.5))
+        return brought
+
+    async def _claim_own(self, line: QueueLine, room: int) -> int:
+        slots, cursors = line.slots.next_probe()
+        if not slots:
+            return 0
+        try:
+            claim = await self._store.claim(
+                self._worker, line.queue_id, slots, room, tasks=self._tasks, cursors=cursors
+            )
+        except BaseException:
+            line.slots.failed()
+            raise
+        line.slots.told(slots, claim.jobs, claim.skipped, is_full=len(claim.jobs) >= room)
+        line.note_due(claim.next_due_at)
+        line.note_skipped(bool(claim.skipped), self._loop.time())
+        self._note_paused(line, claim.is_paused)
+        self._take(claim.jobs, "claims.own")
+        self._epoch_seen(claim.epoch)
+        return len(claim.jobs)
+
+    async def _claim_elsewhere(self, line: QueueLine) -> int:
+        """Take what other workers leave lying: keyless jobs, and keyed ones whose own worker is evidently busy."""
+        wait_us = min(max(4 * int(self._pace.run_us), _AFFINITY_FIRST_US), self._affinity_wait_us)
+        before = self._clock.now_us() - wait_us
+        slots = await self._store.ready_elsewhere(line.queue_id, line.slots.own, keyed_before=before)
+        room = self._hands.free
+        if not slots or not room:
+            return 0
+        claim = await self._store.claim(
+            self._worker, line.queue_id, slots, room, tasks=self._tasks, keyed_before=before, stages=False
+        )
+        self._take(claim.jobs, "claims.stolen")
+        return len(claim.jobs)
+
+    def _take(self, jobs: Sequence[ClaimedJob], counter: str) -> None:
+        self._telemetry.count("claims.calls")
+        if jobs:
+            self._telemetry.count(counter, len(jobs))
+            self._holdings.take(jobs)
+            self._hands.take(list(jobs))
+        else:
+            self._telemetry.count("claims.empty")
+
+    def _note_paused(self, line: QueueLine, is_paused: bool) -> None:
+        if is_paused != line.is_paused:
+            line.is_paused = is_paused
+            self._telemetry.emit("queue.paused" if is_paused else "queue.resumed", queue=line.name, worker=self._name)
+
+    async def adopt(self) -> None:
+        """Ask the store what this worker holds, and run what it did not know of."""
+        self._look_due = False
+        self._holdings.begin_look()
+        try:
+            held = await self._store.held(self._worker)
+        except BaseException:
+            self._holdings.unknown_of(())
+            self._look_due = True
+            raise
+        unknown = self._holdings.unknown_of(held)
+        for job in held:
+            if job.cancel_asked:
+                self._hands.cancel(job.token)
+        if unknown:
+            self._telemetry.emit("jobs.adopted", worker=self._name, jobs=len(unknown))
+            self._telemetry.count("jobs.adopted", len(unknown))
+            self._holdings.take(unknown)
+            self._hands.take(unknown)
+
+    # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _wait(self) -> None:
+        """Wait for news, or until something falls due, or until it is time to look anyway."""
+        if self._hands.free or len(self._hands.todo) < self._hands.concurrency:
+            now_s, now_us = self._loop.time(), self._clock.now_us()
+            wait_s = min(line.wait_s(now_s, now_us) for line in self._lines)
+        else:
+            wait_s = 1.0
+        if wait_s <= 0:
+            await asyncio.sleep(0.001)
+            return
+        timer = self._loop.call_later(wait_s, self._news.set)
+        try:
+            await self._news.wait()
+        finally:
+            timer.cancel()
+
+    async def _failed(self, error: StoreError) -> None:
+        if self._paused_since is None:
+            self._paused_since = self._loop.time()
+            self._telemetry.emit("worker.paused", worker=self._name, why=error)
+        self._failures += 1
+        await asyncio.sleep(store_pause_s(self._failures, self._entropy))
+
+    async def _pause(self) -> None:
+        self._failures += 1
+        if self._failures > 1:
+            await asyncio.sleep(store_pause_s(self._failures - 1, self._entropy))
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        if self._paused_since is not None:
+            seconds = round(self._loop.time() - self._paused_since, 3)
+            self._paused_since = None
+            self._telemetry.emit("worker.resumed", worker=self._name, seconds=seconds)

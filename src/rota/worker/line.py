@@ -1,0 +1,89 @@
+"""One queue, as one worker sees it: its slots, what falls due, and when to look elsewhere."""
+
+from __future__ import annotations
+
+from rota.ring.ring import Ring
+from rota.worker.slots import SlotBook
+
+SWEEP_S = 1.0
+"""How often a worker looks into all of its slots although nobody said anything: wake-ups can be lost."""
+
+STEAL_FIRST_S = 0.05
+"""How long a worker has had nothing of its own to do before it looks at what others leave lying."""
+
+STEAL_LONGEST_S = 0.5
+"""How long it waits between two looks that found nothing, at most."""
+
+SKIPPED_FIRST_S = 0.002
+SKIPPED_LONGEST_S = 0.05
+"""How long it waits before it stages a slot again that another session was staging: 2, 4, 8 … 50 ms."""
+
+
+class QueueLine:
+    """One queue of one worker. Times are seconds of the event loop's clock, but for ``next_due_at``.
+
+    Attributes:
+        queue_id: The store's number.
+        name: The queue's name.
+        ring: Its ring as last seen.
+        slots: What is worth probing.
+        next_due_at: The earliest known due time ahead in own slots, microseconds since 1970.
+        is_paused: As of the last claim.
+        steal_at: When to look at others' slots next.
+        sweep_at: When to look into all own slots next.
+        retry_at: When to stage skipped slots again; ``None`` when none was.
+    """
+
+    def __init__(self, queue_id: int, name: str) -> None:
+        self.queue_id = queue_id
+        self.name = name
+        self.ring = Ring.of(())
+        self.slots = SlotBook()
+        self.next_due_at: int | None = None
+        self.is_paused = False
+        self.steal_at = 0.0
+        self.sweep_at = 0.0
+        self.retry_at: float | None = None
+        self._steal_s = STEAL_FIRST_S
+        self._skipped_s = SKIPPED_FIRST_S
+
+    def wants_probe(self, now_s: float, now_us: int) -> bool:
+        """Whether a claim is worth sending now. Turns a sweep or a due time that has come into suspects."""
+        if now_s >= self.sweep_at or (self.next_due_at is not None and self.next_due_at <= now_us):
+            self.sweep_at = now_s + SWEEP_S
+            self.next_due_at = None
+            self.slots.suspect_all()
+            return True
+        if self.retry_at is not None and now_s < self.retry_at:
+            return False
+        return self.slots.has_suspects
+
+    def note_due(self, due_at: int | None) -> None:
+        """Remember a due time ahead."""
+        if due_at is not None and (self.next_due_at is None or due_at < self.next_due_at):
+            self.next_due_at = due_at
+
+    def note_skipped(self, is_skipped: bool, now_s: float) -> None:
+        """Wait a little, then longer, before skipped slots are tried again."""
+        if is_skipped:
+            self.retry_at = now_s + self._skipped_s
+            self._skipped_s = min(SKIPPED_LONGEST_S, self._skipped_s * 2)
+        else:
+            self.retry_at, self._skipped_s = None, SKIPPED_FIRST_S
+
+    def found_own(self, now_s: float, jitter: float) -> None:
+        """Own work was there: look elsewhere only after it has been quiet for a while."""
+        self._steal_s = STEAL_FIRST_S
+        self.steal_at = now_s + self._steal_s * (1 + jitter)
+
+    def looked_elsewhere(self, stolen: int, now_s: float, jitter: float) -> None:
+        """After a look at others' slots: soon again if it paid, else later."""
+        self._steal_s = 0.0 if stolen else min(STEAL_LONGEST_S, max(self._steal_s, STEAL_FIRST_S / 2) * 2)
+        self.steal_at = now_s + self._steal_s * (1 + jitter)
+
+    def wait_s(self, now_s: float, now_us: int) -> float:
+        """Return how long to wait for news before looking again anyway."""
+        until = min(self.sweep_at, self.steal_at, self.retry_at or self.sweep_at) - now_s
+        if self.next_due_at is not None:
+            until = min(until, (self.next_due_at - now_us) / 1e6)
+        return max(until, 0.0)

@@ -1,0 +1,108 @@
+"""Which of a queue's slots are worth probing, and from where.
+
+A worker owns hundreds of slots and most are empty most of the time; probing all of them costs milliseconds. So it keeps
+*suspects*: slots that a wake-up named, that gave jobs at the last probe, or that nobody has looked at for a while. A probe
+that comes back with nothing clears a slot. News that arrives while a claim is on its way keeps it a suspect.
+
+A *cursor* is the lowest place in a slot's line that may be claimable. It moves past what was claimed and is lowered by
+every wake-up, since releases, retries, due jobs and late commits have old places; a sweep sets all to zero.
+
+Suspects are probed in turn, a window at a time, so that the last slots do not starve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rota.model.job import ClaimedJob
+from rota.model.limits import SLOT_COUNT
+from rota.model.slot import place_of
+
+_WINDOW_MIN = 32
+
+
+class SlotBook:
+    """The slots of one queue, as one worker sees them.
+
+    Args:
+        own: The slots that the ring gives this worker.
+    """
+
+    def __init__(self, own: Iterable[int] = ()) -> None:
+        self.own: frozenset[int] = frozenset()
+        self._suspects: dict[int, None] = {}
+        self._cursors: dict[int, int] = {}
+        self._window = SLOT_COUNT
+        self._woken: set[int] | None = None
+        self.set_own(own)
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether a claim is worth sending."""
+        return bool(self._suspects)
+
+    def set_own(self, own: Iterable[int]) -> None:
+        """Change the slots; all become suspects."""
+        self.own = frozenset(own)
+        self.suspect_all()
+
+    def suspect_all(self) -> None:
+        """Look everywhere, from the beginning of each line."""
+        self._suspects = dict.fromkeys(sorted(self.own))
+        self._cursors.clear()
+        self._window = SLOT_COUNT
+        if self._woken is not None:
+            self._woken.update(self.own)
+
+    def heard(self, slot: int, place: int) -> bool:
+        """Take the news that something at ``place`` may be claimable. Returns whether the slot is ours."""
+        if slot not in self.own:
+            return False
+        self._suspects.setdefault(slot)
+        if self._cursors.get(slot, 0) > place:
+            self._cursors[slot] = place
+        if self._woken is not None:
+            self._woken.add(slot)
+        return True
+
+    def next_probe(self) -> tuple[list[int], list[int]]:
+        """Begin a probe: return slots and their cursors. ``told`` must follow."""
+        slots = list(self._suspects)
+        if len(slots) > self._window:
+            slots = slots[: self._window]
+        self._woken = set()
+        cursors = self._cursors
+        return slots, [cursors.get(slot, 0) for slot in slots]
+
+    def failed(self) -> None:
+        """End a probe whose answer did not come: nothing is known."""
+        self._woken = None
+
+    def told(self, slots: Sequence[int], jobs: Sequence[ClaimedJob], skipped: Sequence[int], *, is_full: bool) -> None:
+        """End a probe: learn from what it brought.
+
+        Args:
+            slots: The slots that were probed.
+            jobs: What was claimed.
+            skipped: Slots that could not be staged; they stay suspects.
+            is_full: As many came as were asked for, so a slot that gave none may still have some.
+        """
+        woken, self._woken = self._woken or set(), None
+        suspects, cursors = self._suspects, self._cursors
+        gave: dict[int, int] = {}
+        for job in jobs:
+            gave[job.slot] = place_of(job.priority, job.seq)
+        for slot, place in gave.items():
+            if slot in suspects:
+                del suspects[slot]
+                suspects[slot] = None
+            if slot not in woken:
+                cursors[slot] = place + 1
+        if is_full:
+            self._window = max(_WINDOW_MIN, len(slots) * 3 // 4)
+            return
+        keep = woken.union(skipped)
+        for slot in slots:
+            if slot not in gave and slot not in keep:
+                suspects.pop(slot, None)
+        self._window = min(SLOT_COUNT, max(_WINDOW_MIN, self._window * 2))

@@ -1,0 +1,101 @@
+"""Which slots are worth probing."""
+
+from __future__ import annotations
+
+from rota.model.job import ClaimedJob
+from rota.model.slot import place_of
+from rota.worker.slots import SlotBook
+
+
+def claimed(slot: int, seq: int = 1, priority: int = 0) -> ClaimedJob:
+    return ClaimedJob(seq, b"t" * 16, 1, slot, None, priority, b"{}", 1, None, 1, 0, 0, False, None, 1, 1)
+
+
+def drained(book: SlotBook) -> None:
+    """Probe until nothing is suspected."""
+    while book.has_suspects:
+        slots, _ = book.next_probe()
+        book.told(slots, [], [], is_full=False)
+
+
+def test_a_new_share_is_looked_at_whole() -> None:
+    """Jobs that waited before this worker came must be found."""
+    book = SlotBook([5, 3, 9])
+
+    slots, cursors = book.next_probe()
+
+    assert (slots, cursors) == ([3, 5, 9], [0, 0, 0])
+
+
+def test_an_empty_slot_is_not_probed_again_until_there_is_news() -> None:
+    """Probing a thousand empty slots costs milliseconds."""
+    book = SlotBook([1, 2])
+    drained(book)
+
+    assert not book.has_suspects
+    assert book.heard(2, 77)
+    assert book.next_probe() == ([2], [0])
+
+
+def test_news_during_a_probe_keeps_the_slot() -> None:
+    """A job that commits while a claim is on its way must not be forgotten."""
+    book = SlotBook([1])
+    slots, _ = book.next_probe()
+    book.heard(1, 5)
+
+    book.told(slots, [], [], is_full=False)
+
+    assert book.has_suspects
+
+
+def test_the_cursor_moves_past_what_was_claimed_and_news_lower_it() -> None:
+    """Dead entries of a line are not read again; a release with an old number is still found."""
+    book = SlotBook([1])
+    slots, _ = book.next_probe()
+    book.told(slots, [claimed(1, seq=40)], [], is_full=False)
+    assert book.next_probe() == ([1], [place_of(0, 41)])
+    book.failed()
+
+    book.heard(1, place_of(0, 7))
+
+    assert book.next_probe() == ([1], [place_of(0, 7)])
+
+
+def test_news_of_a_lower_place_during_a_probe_is_not_lost_to_its_answer() -> None:
+    """The answer says nothing of what came after the look."""
+    book = SlotBook([1])
+    slots, _ = book.next_probe()
+    book.heard(1, place_of(0, 7))
+
+    book.told(slots, [claimed(1, seq=40)], [], is_full=False)
+
+    assert book.next_probe()[1] == [0]
+
+
+def test_a_full_answer_clears_nothing_and_turns_the_line() -> None:
+    """The last slots must not starve behind the first."""
+    book = SlotBook([1, 2, 3])
+    slots, _ = book.next_probe()
+
+    book.told(slots, [claimed(1), claimed(2)], [], is_full=True)
+
+    assert book.next_probe()[0] == [3, 1, 2]
+
+
+def test_skipped_slots_stay_suspects() -> None:
+    """Another session was staging them; what it does may be undone."""
+    book = SlotBook([1, 2])
+    slots, _ = book.next_probe()
+
+    book.told(slots, [], [2], is_full=False)
+
+    assert book.next_probe()[0] == [2]
+
+
+def test_news_of_others_slots_are_told_apart() -> None:
+    """They are a reason to look elsewhere when idle, not to claim."""
+    book = SlotBook([1])
+    drained(book)
+
+    assert not book.heard(2, 1)
+    assert not book.has_suspects
