@@ -1,0 +1,152 @@
+"""The story of the demo: start a node, submit a job for each file, kill a worker, wait, drain, compare, report.
+
+make demo            or            python -m examples.stdlib_index [--limit N] [--folder demo-out]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from examples.stdlib_index import logbook
+from examples.stdlib_index.facts import SourceFile, facts_of, library_files
+from examples.stdlib_index.logbook import Logbook
+from examples.stdlib_index.node import Node
+from examples.stdlib_index.report import Kill, Story, print_report
+from examples.stdlib_index.screen import Screen
+from examples.stdlib_index.verdict import Crash, judge
+from examples.stdlib_index.watch import View, Watch
+from rota.ring.ring import Ring
+
+APP = "examples.stdlib_index.tasks:app"
+PROCESSES = 3
+CONCURRENCY = 2
+KILL_AT = 0.4
+LOOK_S = 0.1
+GIVE_UP_S = 120.0
+
+Condition = Callable[[View], bool]
+
+
+class Demo:
+    """One run of the demo, in a folder of its own."""
+
+    def __init__(self, folder: Path, files: list[SourceFile], console: Console) -> None:
+        self.files = files
+        self.console = console
+        self.url = str(folder / "index.db")
+        self.book = Logbook(folder / "runs.log")
+        self.screen = Screen(console, len(files))
+        self.node_log = folder / "node.log"
+        self.submitted_at = 0.0
+
+    async def run(self) -> Story:
+        """Do all of it."""
+        from examples.stdlib_index.tasks import index  # only now: its app reads ROTA_STORE
+
+        watch = await Watch.open(self.url)
+        node = Node(APP, processes=PROCESSES, concurrency=CONCURRENCY, log=self.node_log)
+        with node, self.screen:
+            await self.until(watch, node, lambda view: len(view.pids) == PROCESSES)
+            self.submitted_at = time.monotonic()
+            tokens = await index.submit_many_async(self.files)  # one commit: from here on nothing is lost
+            self.screen.say(f"{len(tokens):,} jobs on disk after {time.monotonic() - self.submitted_at:.2f} s")
+            kill, crash = await self.kill_one(watch, node)
+            await self.until(watch, node, lambda view: view.unfinished == 0)
+            seconds = time.monotonic() - self.submitted_at
+            self.screen.say("all jobs are settled; SIGTERM to the node")
+            code = await asyncio.to_thread(node.drain)
+
+        results = [await token.result_async(timeout=5) for token in tokens]
+        self.console.print("the same in a plain loop, to compare")
+        is_equal = results == [facts_of(file) for file in self.files]
+        texts = [str(token) for token in tokens]
+        fences = {text: fence for text in texts if (fence := await watch.recorded_fence(text)) is not None}
+        kill.moved.extend(await watch.taken_from_the_dead(texts))
+        await watch.close()
+        verdict = judge(self.book.read(), dict(zip(texts, self.files, strict=True)), fences, crash)
+        self.book.close()
+        return Story(len(tokens), seconds, kill, verdict, is_equal, code == 0)
+
+    async def kill_one(self, watch: Watch, node: Node) -> tuple[Kill, Crash]:
+        """Wait until the work is in full swing, then ``kill -9`` a worker that is in the middle of a job."""
+        enough = int(len(self.files) * KILL_AT)
+        view = await self.until(watch, node, lambda _: sum(self.done_by().values()) >= enough)
+        held = await watch.held()
+        busy = await self.wait_for_busy(view)
+        name = max(busy, key=lambda busy_name: sum(holder == busy_name for holder in held.values()))
+        pid = view.pids[name]
+        crash = Crash(pid, time.monotonic())
+        os.kill(pid, signal.SIGKILL)
+        self.screen.say(f"kill -9 {pid}: {name} is gone, in the middle of its work")
+        after = await self.until(watch, node, lambda seen: seen.pids.get(name, pid) != pid)
+        self.screen.say(
+            f"process {after.pids[name]} has taken the place of {name}, {time.monotonic() - crash.at:.2f} s later"
+        )
+        others = Ring.of(member for member in view.ring.members if member.name != name)
+        done = sum(entry.what == "end" and entry.at <= crash.at for entry in self.book.read())
+        return Kill(name, pid, done, held, [], view.ring, others), crash
+
+    async def until(self, watch: Watch, node: Node, is_so: Condition) -> View:
+        """Look, and show what is seen, until it is so."""
+        give_up_at = time.monotonic() + GIVE_UP_S
+        while True:
+            view = await watch.look()
+            self.screen.show(view, self.done_by(), time.monotonic() - (self.submitted_at or time.monotonic()))
+            if is_so(view):
+                return view
+            if not node.is_running or time.monotonic() > give_up_at:
+                raise SystemExit(f"The node ended, or did not come to it in time. Its last words:\n{node.last_lines()}")
+            await asyncio.sleep(LOOK_S)
+
+    async def wait_for_busy(self, view: View) -> list[str]:
+        """Return the workers that are in the middle of a job, as soon as there are any."""
+        while True:
+            if busy := [name for name, pid in view.pids.items() if self.is_running_a_job(pid)]:
+                return busy
+            await asyncio.sleep(0.001)
+
+    def done_by(self) -> Counter[int]:
+        """Return how many runs each process has completed."""
+        return Counter(entry.pid for entry in self.book.read() if entry.what == "end")
+
+    def is_running_a_job(self, pid: int) -> bool:
+        """Whether this process has started a run and not ended it."""
+        return sum(1 if entry.what == "start" else -1 for entry in self.book.read() if entry.pid == pid) > 0
+
+
+def main() -> int:
+    """Run the demo; return 0 only if everything that the report says is good."""
+    parser = argparse.ArgumentParser(prog="python -m examples.stdlib_index", description=__doc__)
+    parser.add_argument("--limit", type=int, default=None, help="index about so many files instead of all")
+    parser.add_argument("--folder", type=Path, default=Path("demo-out"), help="where store and logs go; emptied first")
+    options = parser.parse_args()
+    folder = options.folder.absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ["ROTA_STORE"] = str(folder / "index.db")
+    os.environ[logbook.VARIABLE] = str(folder / "runs.log")
+
+    console = Console()
+    files = library_files(options.limit)
+    console.print(
+        f"Indexing {len(files):,} files of Python {sys.version.split()[0]}'s standard library", highlight=False
+    )
+    story = asyncio.run(Demo(folder, files, console).run())
+    print_report(console, story)
+    console.print("[green]good[/]" if story.is_good else f"[bold red]not good[/]: see {folder}")
+    return 0 if story.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

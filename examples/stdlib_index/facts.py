@@ -1,0 +1,67 @@
+"""What there is to know about one source file. Plain Python: it runs the same in a worker and in a loop."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sysconfig
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+# Old test files hold escapes that Python warns of when it reads them.
+warnings.simplefilter("ignore", SyntaxWarning)
+warnings.simplefilter("ignore", DeprecationWarning)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of the standard library; ``path`` is relative to it."""
+
+    package: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found in a file. ``is_python`` is false for the few that are broken on purpose, to test parsers."""
+
+    path: str
+    sha256: str
+    lines: int
+    functions: int
+    classes: int
+    imports: int
+    is_python: bool
+
+
+def library_files(limit: int | None = None) -> list[SourceFile]:
+    """Return the files of the standard library, sorted by path; every ``n``-th of them when ``limit`` is lower."""
+    paths = sorted(
+        path.relative_to(LIBRARY)
+        for path in LIBRARY.rglob("*.py")
+        if not {"site-packages", "dist-packages"} & set(path.parts)
+    )
+    step = 1 if limit is None else max(1, len(paths) // limit)
+    return [SourceFile(package=path.parts[0].removesuffix(".py"), path=path.as_posix()) for path in paths[::step]]
+
+
+def facts_of(file: SourceFile) -> Facts:
+    """Read one file, parse it, count and hash."""
+    source = (LIBRARY / file.path).read_bytes()
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+        is_python = True
+    except (SyntaxError, ValueError):
+        nodes, is_python = [], False
+    return Facts(
+        path=file.path,
+        sha256=hashlib.sha256(source).hexdigest(),
+        lines=source.count(b"\n"),
+        functions=sum(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in nodes),
+        classes=sum(isinstance(node, ast.ClassDef) for node in nodes),
+        imports=sum(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes),
+        is_python=is_python,
+    )
