@@ -28,9 +28,23 @@ class Engine(Protocol):
         """Return a new handle on the same data (of the in-memory engine: on new, empty data)."""
         ...
 
-    async def damage(self, store: Store, statement: str, *values: object) -> None:
-        """Run a statement with ``?`` for values behind the engine's back."""
+    async def open_copy(self, path: Path) -> Store:
+        """Open what ``backup`` has written."""
         ...
+
+    async def damage(self, store: Store, statement: str, *values: object) -> None:
+        """Run a statement, with ``?`` for values, behind the engine's back."""
+        ...
+
+
+async def forget_head(engine: Engine, store: Store, token: bytes) -> None:
+    """Take the turn from the head of a key without giving it to another."""
+    await engine.damage(store, FORGET_HEAD, token)
+
+
+async def forget_claims(engine: Engine, store: Store) -> None:
+    """Lose the rows that say who claimed what."""
+    await engine.damage(store, FORGET_CLAIMS)
 
 
 class SqliteEngine:
