@@ -1,10 +1,18 @@
-"""From who is there to who has which slot."""
+"""From who is there to who has which slot, and following it as workers come and go."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
+
+from rota.errors import StoreError
 from rota.ring.member import Member
 from rota.ring.ring import Ring
-from rota.store.port import Membership
+from rota.runtime.entropy import Entropy
+from rota.runtime.patience import store_pause_s
+from rota.store.port import Members, Membership
+from rota.telemetry.telemetry import Telemetry
+from rota.worker.line import QueueLine
 
 
 def ring_of_queue(seen: Membership, queue: str) -> Ring:
@@ -17,3 +25,85 @@ def ring_of_queue(seen: Membership, queue: str) -> Ring:
         for worker in seen.workers
         if queue in worker.queues and not worker.is_draining and not worker.is_alone
     )
+
+
+class RingFollower:
+    """Keeps one worker's slots up to date. A ring that is out of date costs affinity and time, never safety.
+
+    Args:
+        store: Where the members are known.
+        name: The worker's ring name.
+        lines: Its queues, whose slots are set.
+        changed: Called after the slots have changed.
+    """
+
+    def __init__(
+        self,
+        store: Members,
+        name: str,
+        lines: Sequence[QueueLine],
+        *,
+        telemetry: Telemetry,
+        entropy: Entropy,
+        changed: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._lines = list(lines)
+        self._telemetry = telemetry
+        self._entropy = entropy
+        self._changed = changed
+        self._news = asyncio.Event()
+        self._epoch = -1
+
+    def epoch_seen(self, epoch: int) -> None:
+        """Take the epoch that a claim told; another one than ours means that the members have changed."""
+        if epoch != self._epoch:
+            self._news.set()
+
+    def look_soon(self) -> None:
+        """Take the news that the members have changed."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Look who is there whenever the epoch has changed, until cancelled."""
+        tries = 0
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self.look()
+                tries = 0
+            except StoreError:
+                tries += 1
+                self._news.set()
+                await asyncio.sleep(store_pause_s(tries, self._entropy))
+
+    async def look(self) -> None:
+        """Look who is there now, and take the slots that follow from it."""
+        seen = await self._store.membership()
+        if seen.epoch == self._epoch:
+            return
+        self._epoch = seen.epoch
+        for line in self._lines:
+            before, line.ring = line.ring, ring_of_queue(seen, line.name)
+            own = line.ring.slots_of(self._name)
+            if line.slots.own != set(own):
+                line.slots.set_own(own)
+            self._tell(line, before)
+        self._changed()
+
+    def _tell(self, line: QueueLine, before: Ring) -> None:
+        were = {member.name for member in before.members}
+        are = {member.name for member in line.ring.members}
+        self._telemetry.emit(
+            "ring.changed",
+            queue=line.name,
+            epoch=self._epoch,
+            members=len(are),
+            joined=sorted(are - were),
+            left=sorted(were - are),
+            slots_moved=len(before.moved_to(line.ring)),
+            slots_own=len(line.slots.own),
+            worker=self._name,
+        )

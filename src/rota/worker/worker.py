@@ -32,6 +32,7 @@ from rota.settle.settler import Holdings, Settler
 from rota.store.port import NewWorker, Registered, Settled, Store, Wake
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.attempt import Attempt
+from rota.worker.attempts import Attempts
 from rota.worker.claimer import Claimer
 from rota.worker.ending import Endings
 from rota.worker.guard import LoopGuard
@@ -39,7 +40,7 @@ from rota.worker.hands import Hands
 from rota.worker.line import QueueLine
 from rota.worker.order import CLOSED, DRAINED, RECYCLE, WorkerOrder
 from rota.worker.pace import Pace
-from rota.worker.rings import ring_of_queue
+from rota.worker.rings import RingFollower
 from rota.worker.running import RunningTable
 
 _T = TypeVar("_T")
@@ -82,8 +83,6 @@ class Worker:
         self._pid = pid
         self._exit_code = DRAINED
         self._ending = asyncio.Event()
-        self._ring_news = asyncio.Event()
-        self._epoch = -1
         self._will: list[Outcome] = []
         self._given_back = 0
 
@@ -152,8 +151,7 @@ class Worker:
             entropy=self._entropy,
             settled=self._settled,
         )
-        self._hands = Hands(
-            order.concurrency,
+        self._attempts = Attempts(
             {task_id: self._specs[name] for name, task_id in me.task_ids.items()},
             {queue_id: name for name, queue_id in me.queue_ids.items()},
             running=self._running,
@@ -162,8 +160,22 @@ class Worker:
             clock=self._clock,
             telemetry=self._telemetry,
             timeout_grace_s=order.timeout_grace_s,
-            wants_more=self._wants_more,
             overrun=self._overran,
+        )
+        self._hands = Hands(
+            order.concurrency,
+            self._attempts,
+            settler=self._settler,
+            clock=self._clock,
+            wants_more=self._wants_more,
+        )
+        self._rings = RingFollower(
+            self._store,
+            me.name,
+            self._lines,
+            telemetry=self._telemetry,
+            entropy=self._entropy,
+            changed=self._wants_more,
         )
         self._claimer = Claimer(
             self._store,
@@ -178,7 +190,7 @@ class Worker:
             entropy=self._entropy,
             telemetry=self._telemetry,
             affinity_wait_us=int(order.affinity_wait_s * 1e6),
-            epoch_seen=self._epoch_seen,
+            epoch_seen=self._rings.epoch_seen,
         )
 
     # ── work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,10 +198,10 @@ class Worker:
     async def _work(self) -> None:
         """Claim, run and settle until asked to end, disowned, or broken."""
         loop = asyncio.get_running_loop()
-        await self._until_stored(self._look_at_ring)
+        await self._until_stored(self._rings.look)
         settling = loop.create_task(self._settler.run())
         claiming = loop.create_task(self._claimer.run())
-        rings = loop.create_task(self._follow_ring())
+        rings = loop.create_task(self._rings.run())
         sweeping = loop.create_task(self._sweep())
         ending = loop.create_task(self._ending.wait())
         guard = LoopGuard(self._clock, lambda: self._hands.todo, self._loop_blocked) if self._give_back else None
@@ -213,7 +225,7 @@ class Worker:
     async def run_until_idle(self) -> None:
         """Work in a test: until nothing that is due can be claimed, nothing runs and everything is settled."""
         await self._register()
-        await self._look_at_ring()
+        await self._rings.look()
         loop = asyncio.get_running_loop()
         settling = loop.create_task(self._settler.run())
         try:
@@ -258,7 +270,7 @@ class Worker:
             async with asyncio.timeout(grace_s):
                 await self._hands.rest()
         if self._hands.busy:
-            self._hands.interrupt()
+            self._attempts.interrupt()
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._hands.rest()
@@ -277,7 +289,7 @@ class Worker:
         for token in wake.cancels:
             self._hands.cancel(token)
         if wake.is_epoch:
-            self._ring_news.set()
+            self._rings.look_soon()
 
     def _settled(self, answer: Settled, batch: Sequence[Outcome]) -> None:
         """After a settle: the next jobs of its keys may be claimed, and retries fall due."""
@@ -294,51 +306,6 @@ class Worker:
 
     def _wants_more(self) -> None:
         self._claimer.nudge()
-
-    def _epoch_seen(self, epoch: int) -> None:
-        if epoch != self._epoch:
-            self._ring_news.set()
-
-    async def _follow_ring(self) -> None:
-        """Look who is there whenever the epoch has changed."""
-        tries = 0
-        while True:
-            await self._ring_news.wait()
-            self._ring_news.clear()
-            try:
-                await self._look_at_ring()
-                tries = 0
-            except StoreError:
-                tries += 1
-                self._ring_news.set()
-                await asyncio.sleep(store_pause_s(tries, self._entropy))
-
-    async def _look_at_ring(self) -> None:
-        seen = await self._store.membership()
-        if seen.epoch == self._epoch:
-            return
-        self._epoch = seen.epoch
-        for line in self._lines:
-            before, line.ring = line.ring, ring_of_queue(seen, line.name)
-            own = line.ring.slots_of(self._me.name)
-            if line.slots.own != set(own):
-                line.slots.set_own(own)
-            self._tell_ring(line, before.moved_to(line.ring), {member.name for member in before.members})
-        self._claimer.nudge()
-
-    def _tell_ring(self, line: QueueLine, moved: Sequence[int], were: set[str]) -> None:
-        are = {member.name for member in line.ring.members}
-        self._telemetry.emit(
-            "ring.changed",
-            queue=line.name,
-            epoch=self._epoch,
-            members=len(are),
-            joined=sorted(are - were),
-            left=sorted(were - are),
-            slots_moved=len(moved),
-            slots_own=len(line.slots.own),
-            worker=self._me.name,
-        )
 
     async def _sweep(self) -> None:
         """Once a lease: look what the store says this worker holds."""
@@ -385,7 +352,7 @@ class Worker:
 
     def _leave_will(self) -> None:
         if self._will and self._running is not None:
-            still = set(self._hands.active)
+            still = set(self._attempts.active)
             self._running.leave_will([outcome for outcome in self._will if outcome.token in still])
 
     async def _until_stored(self, ask: Callable[[], Awaitable[_T]]) -> _T:
