@@ -37,6 +37,10 @@ class Engine(Protocol):
         ...
 
 
+FORGET_HEAD = "UPDATE live SET head = false, ready = false WHERE token = ?"
+FORGET_CLAIMS = "DELETE FROM claims"
+
+
 async def forget_head(engine: Engine, store: Store, token: bytes) -> None:
     """Take the turn from the head of a key without giving it to another."""
     await engine.damage(store, FORGET_HEAD, token)
@@ -63,6 +67,12 @@ class SqliteEngine:
 
         more = {} if waiting_max is None else {"waiting_max": waiting_max}
         return SqliteStore.open(self._path, clock=self._clock, entropy=CountingEntropy(self._clock), **more)
+
+    async def open_copy(self, path: Path) -> Store:
+        """Open the copied file."""
+        from rota.store.sqlite.store import SqliteStore
+
+        return SqliteStore.open(str(path), clock=self._clock, entropy=CountingEntropy(self._clock))
 
     async def damage(self, store: Store, statement: str, *values: object) -> None:
         """Run the statement on the store's own connection: in memory there is no other."""
@@ -91,6 +101,10 @@ class PostgresEngine:
             self._is_migrated = True
         more = {} if waiting_max is None else {"waiting_max": waiting_max}
         return await PostgresStore.open(self._url, clock=self._clock, schema=self._schema, **more)
+
+    async def open_copy(self, path: Path) -> Store:
+        """Fail: this engine makes no copies."""
+        raise AssertionError(f"{path}: there is no copy to open")
 
     async def damage(self, store: Store, statement: str, *values: object) -> None:
         """Run the statement over a connection of its own."""

@@ -231,6 +231,7 @@ class Worker:
         slots: Sequence[int] = ALL_SLOTS,
         queue: str = OVENS,
         cursors: Sequence[int] | None = None,
+        keyed_before: int | None = None,
         stages: bool = True,
     ) -> Claim:
         """Claim once and return the whole reply."""
@@ -241,6 +242,7 @@ class Worker:
             limit,
             tasks=tuple(self.registered.task_ids.values()),
             cursors=cursors,
+            keyed_before=keyed_before,
             stages=stages,
         )
         self.adopt(reply.jobs)

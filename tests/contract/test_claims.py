@@ -300,3 +300,33 @@ async def test_a_claim_without_stage_takes_what_is_ready(shop: Shop) -> None:
 
     assert tokens((await worker.ask(stages=False)).jobs) == [token]
     assert tokens(await worker.claim()) == [later]
+
+
+async def test_a_thief_leaves_keyed_jobs_to_their_own_worker_for_a_while(shop: Shop) -> None:
+    """Its cache is warm: only when it has plainly been busy is another better than none."""
+    keyed, keyless = await shop.submit(shop.job("mitte", slot=2), shop.job(slot=2))
+    submitted_at = shop.clock.now_us()
+    thief = await shop.worker()
+
+    assert tokens((await thief.ask(slots=[2], keyed_before=submitted_at)).jobs) == [keyless]
+    assert tokens((await thief.ask(slots=[2], keyed_before=submitted_at + 1)).jobs) == [keyed]
+
+
+async def test_a_hundred_keyed_jobs_do_not_hide_a_keyless_one_from_a_thief(shop: Shop) -> None:
+    """Help is wanted where it is possible."""
+    await shop.submit(*[shop.job(f"customer {number}", slot=2) for number in range(100)])
+    keyless = await shop.submit_one(shop.job(slot=2))
+
+    reply = await (await shop.worker()).ask(1, slots=[2], keyed_before=0)
+
+    assert tokens(reply.jobs) == [keyless]
+
+
+async def test_a_job_names_its_queue(shop: Shop) -> None:
+    """A worker of many queues wakes its own claims by this number."""
+    await shop.submit(shop.job(queue="letters"))
+    worker = await shop.worker(queues=["ovens", "letters"])
+
+    (job,) = await worker.claim(queue="letters")
+
+    assert job.queue_id == worker.registered.queue_ids["letters"]

@@ -77,6 +77,23 @@ async def test_a_job_for_later_wakes_nobody(shop: Shop) -> None:
     assert list(reply.woken) == []
 
 
+async def test_a_job_that_falls_due_in_a_moment_is_told(shop: Shop) -> None:
+    """Its worker sets a timer for it; otherwise a delay of a second would last until somebody's slow look."""
+    reply = await shop.store.submit([shop.job(slot=4, delay=1), shop.job("mitte", slot=9, delay=2)])
+
+    assert slots(list(reply.woken)) == [4, 9]
+
+
+async def test_a_job_given_back_names_its_slot(shop: Shop) -> None:
+    """Another worker may have free hands."""
+    token = await shop.submit_one(shop.job(slot=4))
+    worker = await shop.worker()
+
+    (news,) = (await worker.settle(given_back(await worker.claim_one()))).woken
+
+    assert tokens(await worker.claim(slots=[news.slot], cursors=[news.place])) == [token]
+
+
 async def test_a_repeat_wakes_nobody(shop: Shop) -> None:
     """It brought nothing."""
     job = shop.job()

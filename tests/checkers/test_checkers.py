@@ -1,0 +1,308 @@
+"""Every checker passes a clean history and catches what was planted: a checker that cannot fail has checked nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.checkers.conservation import conservation
+from tests.checkers.history import (
+    Alive,
+    AnyEvent,
+    Broken,
+    Cancelled,
+    Counted,
+    Ended,
+    Found,
+    History,
+    Killed,
+    Reopened,
+    RingSeen,
+    Settled,
+    SettleStale,
+    SettleUnknown,
+    Started,
+    SubmitRefused,
+    Submitted,
+    Submitting,
+    SubmitUnknown,
+    in_order,
+)
+from tests.checkers.key_order import key_order
+from tests.checkers.no_job_lost import no_job_lost
+from tests.checkers.one_runner import one_runner
+from tests.checkers.recovery import recovery
+from tests.checkers.ring_moves import ring_moves
+from tests.checkers.settled_once import settled_once
+
+Checker = Callable[[History], Sequence[Broken]]
+MS = 1_000_000
+OWNERS = ["a", "b", "c", "a"] * 256
+
+
+def accepted(at: int, token: str, key: str | None = None, *, batch: str = "", index: int = 0) -> list[AnyEvent]:
+    return [
+        Submitting(at=at * MS, token=token, queue="ovens", key=key, batch=batch, index=index),
+        Submitted(at=at * MS + 500, token=token),
+    ]
+
+
+def run(at: int, token: str, fence: int, worker: str, *, lasts: int = 10, state: str = "succeeded") -> list[AnyEvent]:
+    return [
+        Started(at=at * MS, token=token, fence=fence, worker=worker),
+        Alive(at=(at + lasts // 2) * MS, token=token, fence=fence),
+        Ended(at=(at + lasts) * MS, token=token, fence=fence),
+        Settled(at=(at + lasts) * MS + 1, token=token, fence=fence, state=state),
+    ]
+
+
+def found(*states: str) -> list[AnyEvent]:
+    """Return rows A, B, C … in these states, and the counts that fit."""
+    rows: list[AnyEvent] = [
+        Found(at=900 * MS, token=token, state=state) for token, state in zip("ABCDEFGH", states, strict=False)
+    ]
+    live = sum(state in ("waiting", "running", "scheduled") for state in states)
+    return [*rows, Counted(at=901 * MS, live=live, finished=len(states) - live)]
+
+
+CLEAN: list[AnyEvent] = [
+    *accepted(1, "A", "mitte"),
+    *accepted(2, "B", "mitte"),
+    *accepted(3, "C", "mitte", batch="x", index=0),
+    *accepted(3, "D", "mitte", batch="x", index=1),
+    Submitting(at=4 * MS, token="E", queue="ovens"),
+    SubmitUnknown(at=5 * MS, token="E"),
+    Submitting(at=5 * MS, token="Z", queue="ovens"),
+    SubmitRefused(at=6 * MS, token="Z"),
+    Started(at=10 * MS, token="A", fence=1, worker="w1"),
+    Killed(at=15 * MS, worker="w1"),
+    *run(200, "A", 2, "w2"),
+    SettleStale(at=215 * MS, token="A", fence=1),
+    Settled(at=216 * MS, token="A", fence=2, state="succeeded"),
+    *run(220, "B", 1, "w2", state="failed"),
+    *run(240, "C", 1, "w3"),
+    *run(260, "D", 1, "w2"),
+    *run(262, "E", 1, "w3"),
+    Reopened(at=300 * MS, token="B"),
+    *run(310, "B", 3, "w2"),
+    RingSeen(at=1, queue="ovens", epoch=1, owners=OWNERS),
+    RingSeen(at=2, queue="ovens", epoch=1, owners=OWNERS),
+    RingSeen(at=3, queue="ovens", epoch=2, owners=["a" if owner == "c" else owner for owner in OWNERS]),
+    RingSeen(at=4, queue="ovens", epoch=3, owners=OWNERS),
+    *found("succeeded", "succeeded", "succeeded", "succeeded", "succeeded"),
+]
+
+
+def recovered(history: History) -> list[Broken]:
+    return recovery(history, seconds_max=1.0).broken
+
+
+CHECKERS: list[Checker] = [
+    conservation,
+    key_order,
+    no_job_lost,
+    one_runner,
+    recovered,
+    ring_moves,
+    settled_once,
+]
+
+PLANTED: list[tuple[Checker, str, list[AnyEvent]]] = [
+    (no_job_lost, "nowhere", [*accepted(1, "A"), *accepted(2, "B"), *found("succeeded")]),
+    (no_job_lost, "still waiting", [*accepted(1, "A"), *found("waiting")]),
+    (settled_once, "failed under fence 2", [*run(1, "A", 1, "w1"), *run(20, "A", 2, "w2", state="failed")]),
+    (settled_once, "succeeded under fence 2", [*run(1, "A", 1, "w1"), *run(20, "A", 2, "w2")]),
+    (settled_once, "found failed", [*run(1, "A", 1, "w1"), *found("failed")]),
+    (settled_once, "twice", [*found("failed"), Found(at=950 * MS, token="A", state="waiting")]),
+    (one_runner, "5.000 ms before", [*run(10, "A", 1, "w1", lasts=10), *run(15, "A", 2, "w2")]),
+    (
+        one_runner,
+        "on w1 was last alive",
+        [
+            Started(at=10 * MS, token="A", fence=1, worker="w1"),
+            *run(15, "A", 2, "w2", lasts=2),
+            Killed(at=20 * MS, worker="w1"),
+        ],
+    ),
+    (
+        one_runner,
+        "fence 1 on w1 was last alive",
+        [*run(10, "A", 1, "w1", lasts=50), *run(65, "A", 2, "w2", lasts=1), *run(20, "A", 3, "w3", lasts=1)],
+    ),
+    (one_runner, "fence 1 was run after fence 1", [*run(10, "A", 1, "w1"), *run(40, "A", 1, "w2")]),
+    (
+        key_order,
+        "B began before A",
+        [*accepted(1, "A", "k"), *accepted(2, "B", "k"), *run(20, "B", 1, "w1"), *run(40, "A", 1, "w1")],
+    ),
+    (key_order, "B began before A", [*accepted(1, "A", "k"), *accepted(2, "B", "k"), *run(20, "B", 1, "w1")]),
+    (
+        key_order,
+        "B began before A",
+        [
+            *accepted(1, "A", "k"),
+            *accepted(2, "B", "k"),
+            *run(10, "A", 1, "w1"),
+            *run(30, "B", 1, "w1"),
+            *run(50, "A", 2, "w1"),
+        ],
+    ),
+    (
+        key_order,
+        "B began while A",
+        [*accepted(1, "A", "k"), *accepted(2, "B", "k"), *run(10, "A", 1, "w1"), *run(15, "B", 1, "w2")],
+    ),
+    (
+        key_order,
+        "of the same batch",
+        [
+            *accepted(1, "A", "k", batch="x", index=0),
+            *accepted(1, "B", "k", batch="x", index=1),
+            *run(20, "B", 1, "w1"),
+            *run(40, "A", 1, "w1"),
+        ],
+    ),
+    (conservation, "never submitted", [*accepted(1, "A"), *found("succeeded", "succeeded")]),
+    (
+        conservation,
+        "was refused",
+        [Submitting(at=1, token="A", queue="ovens"), SubmitRefused(at=2, token="A"), *found("waiting")],
+    ),
+    (conservation, "counts 3 and 4", [*accepted(1, "A"), *found("succeeded")[:1], Counted(at=9, live=3, finished=4)]),
+    (
+        recovered,
+        "never ran again",
+        [Started(at=10 * MS, token="A", fence=1, worker="w1"), Killed(at=15 * MS, worker="w1")],
+    ),
+    (
+        recovered,
+        "ran again 1.985 s after",
+        [
+            Started(at=10 * MS, token="A", fence=1, worker="w1"),
+            Killed(at=15 * MS, worker="w1"),
+            *run(2_000, "A", 2, "w2"),
+        ],
+    ),
+    (
+        ring_moves,
+        "256 slots moved",
+        [
+            RingSeen(at=1, queue="ovens", epoch=1, owners=OWNERS),
+            RingSeen(at=2, queue="ovens", epoch=2, owners=["b", "a", "c", "a"] * 128 + OWNERS[512:]),
+        ],
+    ),
+    (
+        ring_moves,
+        "two observers",
+        [
+            RingSeen(at=1, queue="ovens", epoch=1, owners=OWNERS),
+            RingSeen(at=2, queue="ovens", epoch=1, owners=OWNERS[::-1]),
+        ],
+    ),
+]
+
+HARMLESS: list[tuple[Checker, str, list[AnyEvent]]] = [
+    (no_job_lost, "no promise was made", [Submitting(at=1, token="A", queue="o"), SubmitUnknown(at=2, token="A")]),
+    (
+        settled_once,
+        "the second was never confirmed",
+        [
+            SettleUnknown(at=1, token="A", fence=1, state="failed"),
+            Settled(at=2, token="A", fence=2, state="succeeded"),
+        ],
+    ),
+    (
+        key_order,
+        "their accepts overlapped",
+        [
+            Submitting(at=1 * MS, token="A", queue="ovens", key="k"),
+            *accepted(2, "B", "k"),
+            Submitted(at=3 * MS, token="A"),
+            *run(20, "B", 1, "w1"),
+            *run(40, "A", 1, "w1"),
+        ],
+    ),
+    (
+        key_order,
+        "it was for later",
+        [
+            Submitting(at=1 * MS, token="A", queue="ovens", key="k", is_delayed=True),
+            Submitted(at=1 * MS, token="A"),
+            *accepted(2, "B", "k"),
+            *run(20, "B", 1, "w1"),
+        ],
+    ),
+    (
+        key_order,
+        "it was cancelled",
+        [
+            *accepted(1, "A", "k"),
+            *accepted(2, "B", "k"),
+            Cancelled(at=3 * MS, token="A", state="waiting"),
+            *run(20, "B", 1, "w1"),
+        ],
+    ),
+    (
+        key_order,
+        "another queue",
+        [
+            *accepted(1, "A", "k"),
+            Submitting(at=2 * MS, token="B", queue="letters", key="k"),
+            *run(5, "B", 1, "w1"),
+            *run(7, "A", 1, "w2"),
+        ],
+    ),
+    (
+        recovered,
+        "it had been handed over",
+        [
+            Started(at=10 * MS, token="A", fence=1, worker="w1"),
+            SettleUnknown(at=12 * MS, token="A", fence=1, state="succeeded"),
+            Killed(at=15 * MS, worker="w1"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker.__name__)
+def test_a_clean_history_passes(checker: Checker) -> None:
+    """A checker that cries at everything would be switched off."""
+    assert checker(in_order(CLEAN)) == []
+
+
+@pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker.__name__)
+def test_an_empty_history_passes(checker: Checker) -> None:
+    """Nothing happened, nothing broke."""
+    assert checker([]) == []
+
+
+@pytest.mark.parametrize(("checker", "says", "events"), PLANTED, ids=[f"{c.__name__}: {s}" for c, s, _ in PLANTED])
+def test_what_was_planted_is_caught(checker: Checker, says: str, events: list[AnyEvent]) -> None:
+    """And named, so that a person can look for it."""
+    broken = checker(in_order(events))
+
+    assert any(says in one.says for one in broken), broken
+
+
+@pytest.mark.parametrize(("checker", "why", "events"), HARMLESS, ids=[f"{c.__name__}: {w}" for c, w, _ in HARMLESS])
+def test_what_only_looks_wrong_passes(checker: Checker, why: str, events: list[AnyEvent]) -> None:
+    """An unknown reply is neither a success nor a failure."""
+    assert checker(in_order(events)) == [], why
+
+
+def test_every_checker_has_been_seen_to_fail() -> None:
+    """Whoever adds one plants something for it."""
+    assert {checker for checker, _, _ in PLANTED} == set(CHECKERS)
+
+
+def test_recovery_is_measured_from_the_kill() -> None:
+    """The promise counts from the death, not from its discovery."""
+    seen = recovery(in_order(CLEAN), seconds_max=1.0)
+
+    assert (seen.seconds, seen.at(0.99)) == ([0.185], 0.185)
+
+
+def test_unfinished_jobs_are_fine_when_the_history_is_cut_off() -> None:
+    """Not every test runs to the end."""
+    assert no_job_lost([*accepted(1, "A"), *found("running")], all_done=False) == []
