@@ -1,0 +1,60 @@
+"""Whom a death may be blamed on. Pure: from how a process ended, and what it was running, to what the store is told.
+
+    how it ended                                       running jobs
+    killed by us after it was asked to end             forgiven: a drain counts for nobody
+    exit 0 after it was asked to end                   forgiven
+    exit 75 and a will was left                        forgiven: a recycle; the will says what becomes of the one that overran
+    anything else, by any signal or code               suspects; condemned if the worker ran one job alone
+
+An exit code alone proves nothing, since a handler can call ``os._exit`` with any: hence "asked" and the will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rota.model.outcome import Failure
+from rota.node.process import Ending
+from rota.store.port import Blame, WorkerRow
+from rota.worker.order import DRAINED, RECYCLE
+
+
+def is_forgiven(ending: Ending, running: Collection[bytes], *, has_will: bool) -> bool:
+    """Whether this end counts for nobody."""
+    if ending.is_asked and ending.killed_why is not None:
+        return True
+    if ending.code == DRAINED:
+        return ending.is_asked or not running
+    return ending.code == RECYCLE and has_will
+
+
+def blame_of_ending(name: str, ending: Ending, running: Collection[bytes], *, is_alone: bool, has_will: bool) -> Blame:
+    """Return the blame for the end of a worker that its own supervisor has reaped."""
+    says = f"worker {name} {ending.words}."
+    if ending.last_lines:
+        says += f" Its last lines:\n{ending.last_lines.rstrip()}"
+    return Blame(
+        running=frozenset(running),
+        failure=Failure("WorkerCrashed", says),
+        condemns=is_alone,
+        forgives=is_forgiven(ending, running, has_will=has_will),
+    )
+
+
+def blame_of_loss(worker: WorkerRow, running: Collection[bytes] | None, *, has_will: bool, is_node_lost: bool) -> Blame:
+    """Return the blame for a worker that somebody else has seen dead, by its proof of life.
+
+    Args:
+        worker: The dead worker.
+        running: From its running table; ``None`` if that cannot be read: then all that it held count.
+        has_will: It left outcomes to be settled: it had ended on purpose.
+        is_node_lost: Its supervisor is dead as well.
+    """
+    kind = "NodeLost" if is_node_lost else "WorkerCrashed"
+    whose = "with its node" if is_node_lost else "while its supervisor was not looking"
+    return Blame(
+        running=None if running is None else frozenset(running),
+        failure=Failure(kind, f"worker {worker.name} (process {worker.pid}) ended {whose}; nobody saw how."),
+        condemns=worker.is_alone,
+        forgives=has_will,
+    )

@@ -1,0 +1,117 @@
+"""The keeper: starts the node's supervisor, passes signals on, reaps, and starts it again when it dies unasked.
+
+A few lines and nothing that can go wrong with the node, because it may be process 1 of a container: there the kernel ignores
+signals that would kill, and the dead children of others come to it to be reaped. All signals are blocked and taken from one
+place, so none is lost between two lines.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from rota.node.order import NodeOrder
+from rota.node.process import child_argv, hand_over
+from rota.telemetry.telemetry import Telemetry
+
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+FINAL_CODES = frozenset({0, 2, 69, 78})
+"""Ended in good order, wrong usage, no store, wrong configuration: starting again would come to the same."""
+
+HEALTHY_S = 60.0
+WAIT_MAX_S = 30.0
+
+
+class Keeper:
+    """Keeps one node's supervisor running until it is asked to end. To be used from the main thread.
+
+    Args:
+        order: The node's orders.
+        module: Where the supervisor's ``main`` is.
+        telemetry: Who is told.
+        monotonic: Seconds that only go forward.
+    """
+
+    def __init__(
+        self, order: NodeOrder, module: str, telemetry: Telemetry, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._order = order
+        self._module = module
+        self._telemetry = telemetry
+        self._monotonic = monotonic
+        self._watched = {*PASSED_ON, signal.SIGCHLD}
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_ending = False
+
+    def run(self) -> int:
+        """Run the node; return the exit code to end with."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
+        try:
+            return self._keep()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _keep(self) -> int:
+        began, deaths, code = self._monotonic(), 0, 0
+        self._telemetry.emit("keeper.started", pid=os.getpid(), app=self._order.app)
+        while not self._is_ending:
+            started = self._monotonic()
+            code = self._keep_one()
+            if self._is_ending or code in FINAL_CODES:
+                break
+            deaths = 1 if self._monotonic() - started > HEALTHY_S else deaths + 1
+            self._wait(wait_s(deaths), code)
+        shown = 128 - code if code < 0 else code
+        self._telemetry.emit("keeper.ended", pid=os.getpid(), code=shown, seconds=self._monotonic() - began)
+        return shown
+
+    def _keep_one(self) -> int:
+        """Start a supervisor and return how it ended: its exit code, or a signal's number below zero."""
+        child = subprocess.Popen(
+            child_argv(self._module, signal.SIGTERM, self._order.name), stdin=subprocess.PIPE, process_group=0
+        )
+        self._child = child
+        hand_over(child, msgspec.json.encode(self._order))
+        while child.returncode is None:
+            self._take(signal.sigwaitinfo(self._watched))
+        self._child = None
+        return child.returncode
+
+    def _wait(self, seconds: float, code: int) -> None:
+        facts = {"signal": -code} if code < 0 else {"code": code}
+        self._telemetry.emit("supervisor.died", **facts, wait_s=seconds)
+        end = self._monotonic() + seconds
+        while not self._is_ending and (left := end - self._monotonic()) > 0:
+            info = signal.sigtimedwait(self._watched, left)
+            if info is not None:
+                self._take(info)
+
+    def _take(self, info: signal.struct_siginfo) -> None:
+        if info.si_signo == signal.SIGCHLD:
+            self._reap()
+            return
+        self._is_ending = True
+        if self._child is not None:
+            self._child.send_signal(info.si_signo)
+
+    def _reap(self) -> None:
+        """Reap whatever there is: one SIGCHLD can stand for several deaths, and orphans come here, too."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self._child is not None and pid == self._child.pid:
+                self._child.returncode = os.waitstatus_to_exitcode(status)
+
+
+def wait_s(deaths: int) -> float:
+    """Return the seconds before the next start after so many deaths in a row: none, then 0.5, 1, 2 … 30."""
+    return 0.0 if deaths <= 1 else min(WAIT_MAX_S, 0.5 * 2.0 ** (deaths - 2))
