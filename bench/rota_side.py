@@ -1,0 +1,89 @@
+"""Starting and stopping rota: `rota run` as anybody would, its queue paused until the gate opens."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from bench.side import ROOT, BenchError, Side, Workers, until
+from rota.app.engine import open_store
+from rota.store.port import Store
+
+T = TypeVar("T")
+QUEUE = "default"
+CONCURRENCY = 64
+
+
+class RotaSide(Side):
+    """Rota on a SQLite file."""
+
+    name = "rota"
+    client = "bench.rota_client"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of clients and workers."""
+        return super().environment | {"ROTA_STORE": str(self.folder / "rota.db")}
+
+    def fresh(self) -> None:
+        """Begin with an empty store, its queue paused."""
+        super().fresh()
+        self.pause(True)
+
+    def preload(self, jobs: int) -> None:
+        """Put in no-op jobs."""
+        self.call("bulk", jobs, 1_000, "none", 0)
+
+    @contextmanager
+    def workers(self, processes: int) -> Iterator[Workers]:
+        """Start a node; it waits because its queue is paused, until the gate opens."""
+        with (self.folder / "node.log").open("wb") as log:
+            program = [sys.executable, "-m", "rota", "run", "bench.rota_app:app"]
+            program += ["-p", str(processes), "-c", str(CONCURRENCY)]
+            node = subprocess.Popen(
+                program, env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+            workers = Workers([node], lambda: self.pause(False))
+            try:
+                until("rota's workers", lambda: self._are_there(workers, processes), every_s=0.05)
+                yield workers
+            except BenchError as error:
+                raise BenchError(f"{error}\n{(self.folder / 'node.log').read_text()[-2000:]}") from error
+            finally:
+                workers.stop()
+
+    def _are_there(self, workers: Workers, processes: int) -> bool:
+        workers.check()
+
+        async def count(store: Store) -> int:
+            return len((await store.membership()).workers)
+
+        return self.ask(count) == processes
+
+    def pause(self, is_paused: bool) -> None:
+        """Close or open the gate."""
+        self.ask(lambda store: store.set_paused(QUEUE, is_paused))
+
+    def outstanding(self) -> int:
+        """Return how many jobs are waiting, scheduled or running."""
+
+        async def count(store: Store) -> int:
+            return sum(queue.waiting + queue.scheduled + queue.running for queue in await store.queues())
+
+        return self.ask(count)
+
+    def ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
+        """Open the store, ask, close it."""
+
+        async def whole() -> T:
+            store = await open_store(str(self.folder / "rota.db"))
+            try:
+                return await question(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(whole())

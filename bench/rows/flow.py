@@ -1,0 +1,18 @@
+"""A producer and a worker at the same time."""
+
+from __future__ import annotations
+
+from bench.side import Side
+
+SECONDS = 8.0
+AHEAD_MAX = 5_000
+BATCH = 500
+
+
+def flow(side: Side) -> float:
+    """Return jobs done a second while both work."""
+    side.fresh()
+    words = (SECONDS, BATCH, AHEAD_MAX) if side.name == "rota" else (SECONDS, AHEAD_MAX)
+    with side.workers(1) as workers:
+        workers.open_gate()
+        return float(side.call("flow", *words)["rate"])
