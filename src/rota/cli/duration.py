@@ -1,0 +1,39 @@
+"""Durations and instants as people type them: ``90``, ``1.5h``, ``10m30s``; ``2027-01-31T08:00``."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+import typer
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d)")
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration: seconds, or numbers with the units ms, s, m (or min), h, d.
+
+    Raises:
+        typer.BadParameter: If it is neither.
+    """
+    word = text.strip().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", word):
+        return timedelta(seconds=float(word))
+    if word and not _PART.sub("", word):
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(word)))
+    raise typer.BadParameter(f"{text!r} is no duration. Write seconds, or numbers with units: 90, 1.5h, 10m30s, 2d.")
+
+
+def instant(text: str) -> datetime:
+    """Read an instant: ISO 8601; local time unless it carries an offset.
+
+    Raises:
+        typer.BadParameter: If it is not.
+    """
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no instant. Write it as 2027-01-31T08:00 (local time) or 2027-01-31T08:00+01:00."
+        ) from None

@@ -1,0 +1,96 @@
+"""How ``--help`` looks: what it does, how to write it, options, examples that can be pasted.
+
+Plain text made here, not by rich: help must be there in less time than it takes to wonder whether it hangs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from difflib import get_close_matches
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from rota.cli.exits import MEANINGS
+from rota.cli.output import paint
+
+SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Do", ("run", "submit")),
+    ("Look", ("status", "wait", "jobs", "job", "queues", "workers", "ring")),
+    ("Change", ("retry", "cancel", "pause", "resume")),
+    ("Keep", ("backup", "doctor", "health")),
+)
+
+
+class Command(TyperCommand):
+    """One command; its docstring is a sentence, a paragraph, and after a line ``Examples:`` what to type."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of one command."""
+        about, _, examples = inspect.cleandoc(self.help or "").partition("Examples:\n")
+        params: list[Any] = self.get_params(ctx)
+        arguments = [param for param in params if param.param_type_name == "argument"]
+        options = [param for param in params if param.param_type_name == "option"]
+        _write_about(
+            formatter, " ".join([ctx.command_path, *(param.metavar for param in arguments), "[OPTIONS]"]), about
+        )
+        _write_records(formatter, "Arguments", [(param.metavar, param.help or "") for param in arguments])
+        _write_records(formatter, "Options", [record for param in options if (record := param.get_help_record(ctx))])
+        if examples:
+            formatter.write(f"\n{_head('Examples')}\n")
+            formatter.write("".join(f"  {line}\n" for line in inspect.cleandoc(examples).splitlines()))
+
+
+class Group(TyperGroup):
+    """The root: commands by what one wants of them, and the exit codes."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of ``rota`` itself."""
+        about, _, examples = inspect.cleandoc(self.help or "").partition("Examples:\n")
+        _write_about(formatter, f"{ctx.command_path} COMMAND …", about)
+        for title, names in SECTIONS:
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            _write_records(formatter, title, [(name, _summary(found)) for name, found in commands if found], 9)
+        options = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
+        _write_records(formatter, "Options", options)
+        _write_records(formatter, "Exit codes", [(str(int(code)), says) for code, says in MEANINGS.items()], 9)
+        formatter.write(f"\n{_head('Examples')}\n")
+        formatter.write("".join(f"  {line}\n" for line in inspect.cleandoc(examples).splitlines()))
+        formatter.write(f"\nMore about a command: {ctx.command_path} COMMAND --help\n")
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, or say which one was probably meant."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = get_close_matches(args[0], self.list_commands(ctx), n=2, cutoff=0.5)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
+
+def _write_about(formatter: Any, usage: str, about: str) -> None:
+    """Write how it is typed and what it does, each paragraph wrapped."""
+    formatter.write(f"{_head('Usage')}  {usage}\n")
+    for paragraph in about.strip().split("\n\n"):
+        formatter.write("\n")
+        formatter.write_text(" ".join(paragraph.split()))
+
+
+def _summary(command: Any) -> str:
+    return inspect.cleandoc(command.help or "").splitlines()[0]
+
+
+def _head(title: str) -> str:
+    return paint(title, "bold", sys.stdout)
+
+
+def _write_records(formatter: Any, title: str, records: list[tuple[str, str]], least: int = 0) -> None:
+    """Write names and what they mean, the meanings under each other and wrapped to the terminal."""
+    if not records:
+        return
+    formatter.write(f"\n{_head(title)}\n")
+    formatter.indent()
+    widest = max(least, *(len(name) for name, _ in records))
+    padded = [(name.ljust(widest), says) for name, says in records]
+    formatter.write_dl(padded, col_max=36)
+    formatter.dedent()

@@ -1,0 +1,252 @@
+"""``rota queues``, ``workers``, ``pause``, ``resume``, ``backup``, ``doctor``, ``health``: the house and who is in it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rota.cli import options
+from rota.cli.exits import Exit, stop
+from rota.cli.facts import check_facts, queue_facts, worker_facts
+from rota.cli.open import with_store
+from rota.cli.output import Cell, Column, hint, paint, put, put_json, put_json_lines, put_table, say
+from rota.cli.words import ago, count, did_you_mean
+
+if TYPE_CHECKING:
+    from rota.store.port import Check, Store
+
+Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
+
+LEVELS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "bold red"}
+
+
+def queues(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+    """List queues with their counts.
+
+    Examples:
+      rota queues
+      rota queues --json | jq -r 'select(.paused) | .queue'
+    """
+    rows = with_store(store, app, lambda opened: opened.queues())
+    if as_json:
+        put_json_lines(queue_facts(row) for row in rows)
+        return
+    if not rows:
+        say("No queues yet: the first submit, or the first worker, makes one.")
+        return
+    columns = (
+        Column("QUEUE"),
+        Column("WAITING", is_number=True),
+        Column("SCHEDULED", is_number=True),
+        Column("RUNNING", is_number=True),
+        Column("STATE", is_whole=True),
+    )
+    put_table(
+        columns,
+        [
+            [
+                row.name,
+                f"{row.waiting:,}",
+                f"{row.scheduled:,}",
+                Cell(f"{row.running:,}", "cyan" if row.running else ""),
+                Cell("paused", "yellow") if row.is_paused else "open",
+            ]
+            for row in rows
+        ],
+    )
+    if paused := [row.name for row in rows if row.is_paused]:
+        hint(f"Go on with: rota resume {paused[0]}")
+
+
+def pause(queue: Queue, as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+    """Pause a queue: it takes jobs and starts none.
+
+    What runs, runs on.
+
+    Examples:
+      rota pause mail
+    """
+    _set_paused(queue, True, as_json=as_json, store=store, app=app)
+    if not as_json:
+        hint(f"Go on with: rota resume {queue}")
+
+
+def resume(queue: Queue, as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+    """Let a paused queue go on.
+
+    Examples:
+      rota resume mail
+    """
+    _set_paused(queue, False, as_json=as_json, store=store, app=app)
+
+
+def _set_paused(queue: str, is_paused: bool, *, as_json: bool, store: str | None, app: str | None) -> None:
+    async def change(opened: Store) -> bool:
+        known = {row.name: row for row in await opened.queues()}
+        if queue not in known:
+            stop(
+                Exit.NOT_FOUND, f"there is no queue {queue!r}.", did_you_mean(queue, known) or "rota queues lists them."
+            )
+        await opened.set_paused(queue, is_paused)
+        return known[queue].is_paused
+
+    was = with_store(store, app, change)
+    if as_json:
+        put_json({"queue": queue, "paused": is_paused, "changed": was != is_paused})
+        return
+    word = "paused" if is_paused else "open"
+    put(f"{queue} is {word}." if was != is_paused else f"{queue} was {word} already.")
+
+
+def workers(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+    """List the worker processes that are there, by node.
+
+    Examples:
+      rota workers
+      rota workers --json | jq .pid
+    """
+    there = with_store(store, app, lambda opened: opened.membership())
+    nodes = {node.id: node for node in there.nodes}
+    rows = sorted(there.workers, key=lambda row: row.name)
+    if as_json:
+        put_json_lines(
+            worker_facts(row, nodes.get(row.node_id), keeps_house=row.node_id == there.orchestrator) for row in rows
+        )
+        return
+    if not rows:
+        say("No workers.")
+        hint("Start a node with: rota run MODULE:APP")
+        return
+    from rota.cli.jobs import now_us
+
+    now = now_us()
+    columns = (
+        Column("WORKER"),
+        Column("PID", rank=2, is_number=True),
+        Column("HOLDS", is_number=True),
+        Column("QUEUES", rank=1),
+        Column("TASKS", rank=4),
+        Column("SINCE", rank=3, is_whole=True),
+        Column("STATE", is_whole=True),
+    )
+    body: list[list[str | Cell]] = []
+    for row in rows:
+        node = nodes.get(row.node_id)
+        leaves = row.is_draining or (node is not None and node.is_draining)
+        state = Cell("draining", "yellow") if leaves else Cell("runs one alone", "blue") if row.is_alone else "works"
+        since = ago(row.registered_at, now)
+        body.append(
+            [row.name, str(row.pid or ""), f"{row.held:,}", " ".join(row.queues), " ".join(row.tasks), since, state]
+        )
+    put_table(columns, body)
+    keeper = nodes.get(there.orchestrator) if there.orchestrator is not None else None
+    hint(f"{count(len(nodes), 'node')}; {keeper.name if keeper else 'nobody'} keeps the house.")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist.")],
+    as_json: options.Json = False,
+    store: options.Store = None,
+    app: options.App = None,
+) -> None:
+    """Copy the store to a new file while work goes on (SQLite).
+
+    The copy is consistent. Do not copy a store with cp: what is in its write-ahead log would be missing.
+
+    Examples:
+      rota backup backups/rota-$(date +%F).db
+    """
+    if file.exists():
+        stop(Exit.CONFLICT, f"{file} exists. A backup never overwrites anything.", "Name a new file.")
+    if not file.absolute().parent.is_dir():
+        stop(Exit.NOT_FOUND, f"there is no folder {file.absolute().parent}.", f"Make it: mkdir -p {file.parent}")
+
+    async def copy(opened: Store) -> str:
+        if not sys.stderr.isatty():
+            await opened.backup(str(file))
+            return opened.url
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        parts = TextColumn("copying"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn()
+        with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+            line = bar.add_task("")
+            await opened.backup(
+                str(file), lambda left, pages: bar.update(line, total=pages or None, completed=pages - left)
+            )
+        return opened.url
+
+    url = with_store(store, app, copy)
+    size = file.stat().st_size
+    if as_json:
+        put_json({"store": url, "file": str(file), "bytes": size})
+        return
+    put(f"{file}: {size / 1_048_576:.1f} MiB, a copy of {url}.")
+    hint(f"Look into it with: rota doctor --store {file}")
+
+
+def doctor(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+    """Look the store over, and say what to do.
+
+    Version, durability, file system, leases, anything stuck.
+
+    Exit code 0 unless something is an error; then 69. Warnings and notes are for reading.
+
+    Examples:
+      rota doctor
+      rota doctor --json | jq 'select(.level != "ok")'
+    """
+    checks = with_store(store, app, lambda opened: opened.doctor())
+    if as_json:
+        put_json_lines(check_facts(check) for check in checks)
+    else:
+        _put_checks(list(checks))
+    if broken := [check.name for check in checks if check.level == "error"]:
+        stop(Exit.UNAVAILABLE, f"{count(len(broken), 'error')}: {', '.join(broken)}.")
+
+
+def _put_checks(checks: list[Check]) -> None:
+    wide = max((len(check.name) for check in checks), default=0)
+    for check in checks:
+        level = paint(check.level.ljust(7), LEVELS.get(check.level, ""))
+        put(f"{level}  {check.name.ljust(wide)}  {check.says}")
+        if check.advice:
+            put(f"{' ' * (wide + 11)}{paint(f'→ {check.advice}', 'dim')}")
+    grave = [check for check in checks if check.level in ("warning", "error")]
+    hint("All is well." if not grave else f"{count(len(grave), 'thing')} to look at.")
+
+
+def health(
+    node: Annotated[str | None, typer.Option("--node", metavar="NAME", help="This node must be there.")] = None,
+    as_json: options.Json = False,
+    store: options.Store = None,
+    app: options.App = None,
+) -> None:
+    """Say whether the store answers and a node is at work.
+
+    A probe for containers and monitors. Exit code 0 if all is well, 69 if not. It takes no lock and writes nothing.
+
+    Examples:
+      rota health
+      rota health --node mitte --json
+    """
+    there = with_store(store, app, lambda opened: opened.membership())
+    nodes = [row for row in there.nodes if node is None or row.name == node]
+    names = {row.id for row in nodes}
+    at_work = [row for row in there.workers if row.node_id in names]
+    says = ""
+    if not nodes:
+        says = f"no node {node!r} is there." if node else "no node is there."
+    elif not at_work:
+        says = f"{nodes[0].name} has no worker process."
+    if as_json:
+        put_json(
+            {"healthy": not says, "nodes": [row.name for row in nodes], "workers": len(at_work), "why": says or None}
+        )
+    elif not says:
+        put(f"healthy: {count(len(nodes), 'node')}, {count(len(at_work), 'worker')}.")
+    if says:
+        stop(Exit.UNAVAILABLE, says, "Start one with: rota run MODULE:APP")

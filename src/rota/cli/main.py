@@ -1,0 +1,137 @@
+"""The ``rota`` command: its list of commands, and what becomes of an error.
+
+Nothing here or in the modules it names loads a store, the app or asyncio before a command needs it: ``rota --help`` must
+answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from rota.cli import house, job, jobs, ring, run, submit
+from rota.cli.exits import Exit, Stop, code_of
+from rota.cli.help import Command, Group
+from rota.cli.output import fail, hint
+from rota.errors import RotaError
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for a wrong command line; its home differs between typer's versions."""
+
+cli = typer.Typer(
+    name="rota",
+    cls=Group,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"rota {version('rota')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    _version_asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Run and look after a durable job queue: one file to start, one URL to grow.
+
+    Data goes to stdout, messages to stderr. --json gives every command's data as JSON. The store is --store, else
+    ROTA_STORE, else the app's (--app or ROTA_APP), else ./rota.db.
+
+    Examples:
+      rota run shop:app -p 2 -c 8
+      rota submit bake '{"order": {"store": "mitte", "pizza": "funghi"}}' --app shop:app
+      rota jobs --state failed
+      rota job 0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c
+    """
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run.run,
+    "submit": submit.submit,
+    "status": jobs.status,
+    "wait": jobs.wait,
+    "jobs": jobs.jobs,
+    "job": job.job,
+    "retry": job.retry,
+    "cancel": job.cancel,
+    "pause": house.pause,
+    "resume": house.resume,
+    "queues": house.queues,
+    "workers": house.workers,
+    "ring": ring.ring,
+    "backup": house.backup,
+    "doctor": house.doctor,
+    "health": house.health,
+}
+for _name, _function in _COMMANDS.items():
+    cli.command(_name, cls=Command)(_function)
+
+
+def main() -> None:
+    """Run the command line and exit with the code that fits what happened; never show a traceback of ours."""
+    try:
+        code = _carry_out(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has gone and wants no more. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    sys.exit(code)
+
+
+def _carry_out(args: list[str]) -> int:
+    """Do what the arguments say; return the exit code."""
+    try:
+        returned: Any = cli(args or ["--help"], prog_name="rota", standalone_mode=False)
+    except Stop as stopped:
+        fail(stopped.says, stopped.hint)
+        return stopped.code
+    except RotaError as error:
+        fail(str(error))
+        return code_of(error)
+    except _UsageError as error:
+        return _show_usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        fail("interrupted.")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _show_fault(error)
+    if not args:
+        return Exit.USAGE
+    return returned if isinstance(returned, int) else Exit.OK
+
+
+def _show_usage(error: Any) -> int:
+    """Say what is wrong with the command line; return its exit code."""
+    where = error.ctx.command_path if getattr(error, "ctx", None) else "rota"
+    fail(error.format_message(), f"{where} --help shows how it is written.")
+    return Exit.USAGE
+
+
+def _show_fault(error: Exception) -> int:
+    """Say that this is a fault of ours, with what a report needs; return its exit code."""
+    if os.environ.get("ROTA_DEBUG"):
+        raise error
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    place = f" ({os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno})" if at is not None else ""
+    fail(f"a fault in rota itself: {type(error).__name__}: {error}{place}")
+    hint("Nothing more is known here. ROTA_DEBUG=1 shows the traceback; please report it.")
+    return Exit.INTERNAL

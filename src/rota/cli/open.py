@@ -1,0 +1,155 @@
+"""Which store a command means, and opening it.
+
+    --store  ▷  ROTA_STORE  ▷  the app's (--app, ROTA_APP)  ▷  rota.toml  ▷  ./rota.db
+
+A command that only reads never makes a store: a mistyped path must be an error, not an empty list.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from rota.cli.exits import Exit, stop
+
+if TYPE_CHECKING:
+    from rota.store.port import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is.
+
+    Attributes:
+        url: A path or a URL, as it was given.
+        source: Who said so, for messages.
+    """
+
+    url: str
+    source: str
+
+
+def place_of(store: str | None, app: str | None) -> Place:
+    """Return the store that is meant.
+
+    Raises:
+        Stop: The app has to be asked and cannot be imported.
+        RotaError: A file of settings cannot be read.
+    """
+    if said := said_outright(store):
+        return said
+    if app := app_of(app):
+        from rota.cli.describe import describe
+
+        return Place(describe(app).store, f"the store of {app}")
+    from rota.app.config import DEFAULT_STORE, load_config
+
+    url = load_config({}).store
+    return Place(url, "the default" if url == DEFAULT_STORE else "set in rota.toml or pyproject.toml")
+
+
+def said_outright(store: str | None) -> Place | None:
+    """Return the store that the command or its environment names; ``None`` if they do not."""
+    if store:
+        return Place(store, "--store")
+    if named := _from_environment("ROTA_STORE"):
+        return Place(named, "ROTA_STORE")
+    return None
+
+
+def app_of(app: str | None) -> str | None:
+    """Return the app that is meant: the option, else ROTA_APP, else none."""
+    return app or os.environ.get("ROTA_APP") or None
+
+
+def _from_environment(name: str) -> str | None:
+    """Return a setting of the environment, or the text of the file that ``<name>_FILE`` names, for secrets.
+
+    Raises:
+        Stop: That file cannot be read.
+    """
+    if value := os.environ.get(name):
+        return value
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, ValueError) as error:
+            stop(Exit.CONFIG, f"{name}_FILE names {path}, which cannot be read: {error}.")
+    return None
+
+
+def with_store(
+    store: str | None, app: str | None, body: Callable[[Store], Awaitable[T]], *, creates: bool = False
+) -> T:
+    """Open the store that is meant, do ``body`` with it, close it, and return what it returned.
+
+    Args:
+        store: The option ``--store``.
+        app: The option ``--app``.
+        body: What is done.
+        creates: Make the store if it is not there: only for commands that put something in.
+
+    Raises:
+        Stop: There is no store and none is to be made.
+        RotaError: It cannot be opened, or ``body`` raised it.
+    """
+    return run_with(place_of(store, app), body, creates=creates)
+
+
+def run_with(place: Place, body: Callable[[Store], Awaitable[T]], *, creates: bool = False) -> T:
+    """Do the same as ``with_store`` with a place that is known already."""
+    require(place, creates=creates)
+    import asyncio
+
+    return asyncio.run(_whole(place.url, body))
+
+
+async def _whole(url: str, body: Callable[[Store], Awaitable[T]]) -> T:
+    opened = await open_at(url)
+    try:
+        return await body(opened)
+    finally:
+        await opened.close()
+
+
+async def open_at(url: str) -> Store:
+    """Open a store with the settings of the environment and the files beside it.
+
+    Raises:
+        RotaError: It cannot be opened, or a setting is wrong.
+    """
+    from rota.app.config import load_config
+    from rota.app.engine import open_store
+
+    return await open_store(url, config=load_config({"store": url}))
+
+
+def require(place: Place, *, creates: bool) -> None:
+    """Stop if the store is a file that cannot be one, or is not there and shall not be made."""
+    from rota.app.address import SQLITE, read_address
+
+    address = read_address(place.url)
+    if address.engine != SQLITE:
+        return
+    if address.is_in_memory:
+        stop(
+            Exit.CONFIG,
+            f"{place.url} ({place.source}) lives and dies with its process.",
+            "Name a file: --store rota.db",
+        )
+    path = Path(address.place)
+    if path.is_dir():
+        stop(
+            Exit.CONFIG, f"{path} ({place.source}) is a folder, not a store.", f"Name the file: --store {path}/rota.db"
+        )
+    if not creates and not path.exists():
+        stop(
+            Exit.UNAVAILABLE,
+            f"there is no store at {path} ({place.source}).",
+            "Name it with --store or ROTA_STORE; `rota run MODULE:APP` and `rota submit` make one.",
+        )

@@ -1,0 +1,178 @@
+"""How the command line speaks: data to stdout, everything else to stderr.
+
+Data is a table for people, or with ``--json`` one object a line for programs. A table on a terminal fits its width, by
+leaving out the least important columns; in a pipe nothing is left out or cut. ``rich`` is loaded for tables only, so that
+help and short answers stay fast.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+
+STATE_STYLES = {
+    "waiting": "",
+    "scheduled": "blue",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "expired": "yellow",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text with a style of its own."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: Its head.
+        rank: Columns with the highest rank are left out first when a terminal is too narrow; 0 is always shown.
+        is_number: Set to the right.
+        is_whole: Never cut, as a token must be: half of one is of no use.
+    """
+
+    title: str
+    rank: int = 0
+    is_number: bool = False
+    is_whole: bool = False
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Whether colour is welcome there: a terminal, and neither ``NO_COLOR`` nor a dumb one."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """Return the text in this style (words such as ``"bold red"``), or as it is where colour is not welcome."""
+    codes = ";".join(_CODES[word] for word in style.split())
+    return f"\x1b[{codes}m{text}\x1b[0m" if codes and is_coloured(stream or sys.stdout) else text
+
+
+def say(text: str) -> None:
+    """Tell the person something that is not data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def hint(text: str) -> None:
+    """Say what to do or type next."""
+    say(paint(text, "dim", sys.stderr))
+
+
+def fail(text: str, advice: str = "") -> None:
+    """Say what went wrong, and below it what to do."""
+    say(f"{paint('rota:', 'bold red', sys.stderr)} {text}")
+    if advice:
+        hint(advice)
+
+
+def warn(text: str) -> None:
+    """Say what may turn out to be wrong."""
+    say(f"{paint('note:', 'yellow', sys.stderr)} {text}")
+
+
+def put(text: str) -> None:
+    """Write one line of data."""
+    sys.stdout.write(text + "\n")
+
+
+def put_json(thing: Any) -> None:
+    """Write one object as one line of JSON."""
+    put(json.dumps(thing, ensure_ascii=False, separators=(",", ":")))
+
+
+def put_json_lines(things: Iterable[Any]) -> None:
+    """Write a list, one object a line: a reader can stop anywhere, and the end of a cut list is plain."""
+    for thing in things:
+        put_json(thing)
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Return the terminal's columns, or ``None`` for no terminal: nothing is cut then."""
+    if not stream.isatty():
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    return os.get_terminal_size(stream.fileno()).columns or 80
+
+
+def put_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> None:
+    """Write a table: no lines around it, so that it can be read, copied and cut by ``awk``."""
+    from rich.cells import cell_len, set_cell_size
+
+    cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
+    widths = [
+        max([cell_len(column.title), *(cell_len(row[at].text) for row in cells)]) for at, column in enumerate(columns)
+    ]
+    shown = fit(columns, widths, width_of(sys.stdout))
+
+    def line(row: Sequence[Cell]) -> str:
+        parts = []
+        for at, width in shown:
+            text = row[at].text
+            if cell_len(text) > width:
+                text = set_cell_size(text, max(width - 1, 0)) + "…"
+            pad = " " * (width - cell_len(text))
+            styled = paint(text, row[at].style)
+            parts.append(pad + styled if columns[at].is_number else styled + pad)
+        return "  ".join(parts).rstrip()
+
+    put(line([Cell(column.title, "dim") for column in columns]))
+    for row in cells:
+        put(line(row))
+
+
+def fit(columns: Sequence[Column], widths: Sequence[int], room: int | None) -> list[tuple[int, int]]:
+    """Return which columns to show, as (index, width), so that they fit.
+
+    The column of the highest rank is cut if 16 of it can stay, else left out, and so on; when only those of rank 0 are
+    left, the widest that may be cut is cut, to no less than 8.
+    """
+    shown = dict(enumerate(widths))
+    if room is None:
+        return list(shown.items())
+
+    def excess() -> int:
+        return sum(shown.values()) + 2 * (len(shown) - 1) - room
+
+    while excess() > 0 and any(columns[at].rank for at in shown):
+        least = max(shown, key=lambda at: (columns[at].rank, at))
+        if not columns[least].is_whole and shown[least] - excess() >= 16:
+            shown[least] -= excess()
+        else:
+            del shown[least]
+    while excess() > 0:
+        soft = [at for at in shown if not columns[at].is_whole and shown[at] > 8]
+        if not soft:
+            break
+        widest = max(soft, key=lambda at: shown[at])
+        shown[widest] = max(8, shown[widest] - excess())
+    return list(shown.items())
+
+
+def put_facts(facts: Sequence[tuple[str, str | Cell]]) -> None:
+    """Write names and values, one a line, values under each other."""
+    wide = max((len(name) for name, _ in facts), default=0)
+    for name, value in facts:
+        cell = value if isinstance(value, Cell) else Cell(value)
+        put(f"{paint(name.ljust(wide), 'dim')}  {paint(cell.text, cell.style)}".rstrip())
+
+
+def state_cell(state: str) -> Cell:
+    """Return a state in its colour."""
+    return Cell(state, STATE_STYLES.get(state, ""))

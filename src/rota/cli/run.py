@@ -1,0 +1,143 @@
+"""``rota run``: a node on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rota.cli import options
+from rota.cli.duration import duration
+from rota.cli.exits import Exit, stop
+from rota.cli.open import Place, app_of, run_with, said_outright
+from rota.cli.output import warn
+from rota.cli.words import did_you_mean
+from rota.model.limits import CONCURRENCY_MAX, PROCESSES_MAX
+
+if TYPE_CHECKING:
+    from rota.node.order import NodeOrder
+
+SUPERVISOR = "rota.app.node_main"
+"""Where the supervisor process begins; only ``app`` picks an engine."""
+
+
+def run(
+    module_app: Annotated[
+        str | None, typer.Argument(metavar="[MODULE:APP]", help="The app, such as shop:app. Else --app or ROTA_APP.")
+    ] = None,
+    *,
+    processes: Annotated[
+        int, typer.Option("--processes", "-p", metavar="N", min=1, max=PROCESSES_MAX, help="Worker processes.")
+    ] = 1,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-c", metavar="N", min=1, max=CONCURRENCY_MAX, help="Jobs at once in each.")
+    ] = 8,
+    queues: Annotated[
+        list[str] | None,
+        typer.Option("--queue", "-q", metavar="QUEUE", help="Serve this queue; repeatable. Else all that tasks name."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The node's name on the ring. Else the host's.")
+    ] = None,
+    weight: Annotated[
+        int, typer.Option("--weight", metavar="N", min=1, max=1000, help="Share of the keys against other workers.")
+    ] = 1,
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="DURATION", help="How long jobs may go on after SIGTERM or Ctrl-C.")
+    ] = "25s",
+    log_format: Annotated[
+        str, typer.Option("--log-format", metavar="lines|json", help="Log lines for people, or JSON.")
+    ] = "lines",
+    store: options.Store = None,
+    app: options.App = None,
+) -> None:
+    """Run a node of workers in the foreground, until Ctrl-C or SIGTERM.
+
+    A node is a supervisor and its worker processes. The first signal drains it: no new jobs, running ones may
+    finish within --grace, the rest go back uncounted. A second one
+    ends at once. On a terminal one line shows how it goes; elsewhere there are log lines only.
+
+    Examples:
+      rota run shop:app
+      rota run shop:app -p 2 -c 8 --name mitte
+      rota run shop:app -q mail -q reports --log-format json
+    """
+    from rota.cli.describe import describe
+
+    named = module_app or app_of(app)
+    if not named:
+        stop(Exit.USAGE, "which app?", "Name it: rota run shop:app (module shop, variable app), or set ROTA_APP.")
+    if log_format not in ("lines", "json"):
+        stop(Exit.USAGE, f"--log-format {log_format!r}: it is lines or json.")
+    seconds = duration(grace).total_seconds()
+    said = describe(named)
+    _warn_of_strangers(queues or [], said.queues)
+    place = said_outright(store) or Place(said.store, f"the store of {named}")
+    if place.url != said.store:
+        warn(f"workers use {place.url} ({place.source}); the app itself submits to {said.store}.")
+    _make_sure(place)
+
+    from rota.node.order import NodeOrder
+
+    order = NodeOrder(
+        store=place.url,
+        app=named,
+        name=name or _host_name(),
+        processes=processes,
+        concurrency=concurrency,
+        queues=list(queues or []),
+        weight=weight,
+        grace_s=seconds,
+        log_format=log_format,
+    )
+    raise typer.Exit(_keep(order, place))
+
+
+def _warn_of_strangers(wanted: list[str], known: tuple[str, ...]) -> None:
+    """Note queues that no task names: they may be right (``options(queue=…)``), or misspelt."""
+    for queue in wanted:
+        if queue not in known:
+            warn(f"no task of the app names the queue {queue!r}. {did_you_mean(queue, known)}".strip())
+
+
+def _make_sure(place: Place) -> None:
+    """Open the store once, making it if need be: what is wrong with it is said here, before there are processes.
+
+    Raises:
+        RotaError: The store refuses.
+    """
+
+    async def nothing(_: object) -> None:
+        return None
+
+    run_with(place, nothing, creates=True)
+
+
+def _host_name() -> str:
+    import socket
+
+    return socket.gethostname().partition(".")[0] or "node"
+
+
+def _keep(order: NodeOrder, place: Place) -> int:
+    """Be the node's keeper until it ends; return its exit code."""
+    from rota.node.keeper import Keeper
+    from rota.runtime.clock import SystemClock
+    from rota.telemetry.json_lines import JsonLines
+    from rota.telemetry.lines import LogLines
+    from rota.telemetry.telemetry import Telemetry
+
+    sink = JsonLines if order.log_format == "json" else LogLines
+    keeper = Keeper(order, SUPERVISOR, Telemetry([sink(sys.stdout, SystemClock().now_us)]))
+    if not wants_line(order.log_format):
+        return keeper.run()
+    from rota.cli.live import under_a_line
+
+    return under_a_line(keeper.run, place.url, order.name)
+
+
+def wants_line(log_format: str) -> bool:
+    """Whether a person is looking: a terminal that can redraw a line, and logs that are not for machines."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" and log_format == "lines"

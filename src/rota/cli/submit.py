@@ -1,0 +1,198 @@
+"""``rota submit``: put a job in from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rota.cli import options
+from rota.cli.duration import duration, instant
+from rota.cli.exits import Exit, stop
+from rota.cli.open import app_of, place_of, run_with
+from rota.cli.output import hint, put, put_json, say, warn
+from rota.cli.words import did_you_mean
+
+if TYPE_CHECKING:
+    from rota.model.job import NewJob
+    from rota.store.port import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """How the job is placed, as the options say; ``None`` where they say nothing."""
+
+    queue: str | None
+    key: str | None
+    priority: int
+    delay: timedelta | None
+    at: datetime | None
+    token: bytes | None
+
+
+def submit(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name.")],
+    arguments: Annotated[
+        str,
+        typer.Argument(metavar="[JSON]", help="Its arguments by name, as one JSON object; - reads them from stdin."),
+    ] = "{}",
+    *,
+    queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="Another queue.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", "-k", metavar="KEY", help="One at a time and in order with jobs of this key.")
+    ] = None,
+    priority: Annotated[int, typer.Option("--priority", metavar="N", help="-100 to 100; higher runs first.")] = 0,
+    delay: Annotated[
+        str | None, typer.Option("--delay", metavar="DURATION", help="Not before so long from now: 90, 10m, 1.5h.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Not before this instant: 2027-01-31T08:00.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", metavar="TOKEN", help="This token (a UUIDv7): a second time is a no-op.")
+    ] = None,
+    as_json: options.Json = False,
+    store: options.Store = None,
+    app: options.App = None,
+) -> None:
+    """Put a job in and print its token, once it is on stable storage.
+
+    With an app (--app or ROTA_APP) the arguments are checked against the task's annotations and its key rule is
+    applied.
+    Without one they are stored as they are; key and queue are then what the options say.
+
+    Examples:
+      rota submit bake '{"order": {"store": "mitte", "pizza": "funghi"}}' --app shop:app
+      rota submit report '{"day": "2027-01-31"}' --delay 10m --priority 5
+      jq -c . order.json | rota submit bake - --key mitte
+    """
+    from rota.model.token import token_from_text
+
+    where = Where(
+        queue=queue,
+        key=key,
+        priority=priority,
+        delay=duration(delay) if delay else None,
+        at=instant(at) if at else None,
+        token=token_from_text(token) if token else None,
+    )
+    text = _from_stdin() if arguments == "-" else arguments
+    named = app_of(app)
+    place = place_of(store, named)
+    job = _checked_job(named, task, text, where) if named else _bare_job(task, text, where)
+
+    async def put_in(opened: Store) -> tuple[bool, str]:
+        import asyncio
+
+        from rota.submit.send import send
+
+        meant = "" if named else await _who_was_meant(opened, task)
+        reply = await send(opened, [job], asyncio.sleep)
+        return job.token in reply.duplicates, meant
+
+    is_known, meant = run_with(place, put_in, creates=True)
+    _report(job, is_known=is_known, meant=meant, is_checked=bool(named), as_json=as_json)
+
+
+def _report(job: NewJob, *, is_known: bool, meant: str, is_checked: bool, as_json: bool) -> None:
+    from rota.model.token import token_text
+
+    text = token_text(job.token)
+    if as_json:
+        put_json(
+            {
+                "token": text,
+                "task": job.task,
+                "queue": job.queue,
+                "key": job.key,
+                "duplicate": is_known,
+                "checked": is_checked,
+            }
+        )
+    else:
+        put(text)
+    if is_known:
+        say("It was there already; nothing was done.")
+    elif meant:
+        warn(f"no worker or job knows a task {job.task!r}. {meant} If so: rota cancel {text}")
+    elif not is_checked:
+        hint(f"Stored in {job.queue} as it is, unchecked; --app MODULE:APP checks arguments and applies the key rule.")
+
+
+async def _who_was_meant(opened: Store, task: str) -> str:
+    from rota.cli.jobs import known_tasks
+
+    known = await known_tasks(opened)
+    return "" if task in known else did_you_mean(task, known)
+
+
+def _from_stdin() -> str:
+    import sys
+
+    return sys.stdin.read()
+
+
+def _bare_job(task: str, text: str, where: Where) -> NewJob:
+    """Return a job with its arguments as they were given: any JSON object.
+
+    Raises:
+        Stop: The arguments are not a JSON object.
+        LimitError: They are too large, or an option is out of range.
+    """
+    import json
+
+    from rota.errors import LimitError
+    from rota.model.limits import PAYLOAD_BYTES_MAX
+    from rota.submit.check import check_name
+
+    try:
+        thing = json.loads(text)
+    except ValueError as error:
+        stop(Exit.USAGE, f"the arguments are not JSON: {error}.", _QUOTING)
+    if not isinstance(thing, dict):
+        stop(Exit.USAGE, f"the arguments are a JSON {_kind(thing)}, and an object by name is needed.", _QUOTING)
+    payload = json.dumps(thing, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise LimitError(
+            f"the arguments have {len(payload):,} bytes, more than {PAYLOAD_BYTES_MAX:,}. Nothing was written. Put large "
+            "things into a file and pass its name.",
+            value=len(payload),
+            limit=PAYLOAD_BYTES_MAX,
+        )
+    return _placed(check_name(task, "task"), payload, where.key, where.queue or DEFAULT_QUEUE, where)
+
+
+DEFAULT_QUEUE = "default"
+
+_QUOTING = """Quote it for the shell: rota submit bake '{"order": {"pizza": "funghi"}}'"""
+
+
+def _kind(thing: object) -> str:
+    names = {list: "list", str: "string", bool: "boolean", int: "number", float: "number", type(None): "null"}
+    return names.get(type(thing), "value")
+
+
+def _placed(task: str, payload: bytes, key: str | None, queue: str, where: Where) -> NewJob:
+    from rota.runtime.clock import SystemClock
+    from rota.runtime.entropy import SystemEntropy
+    from rota.submit.terms import Terms, new_job
+
+    terms = Terms.of(
+        task,
+        queue=queue,
+        key=key,
+        priority=where.priority,
+        delay=where.delay,
+        at=where.at,
+        token=where.token,
+    )
+    clock = SystemClock()
+    now = clock.now_us()
+    token = where.token or SystemEntropy(clock).token()
+    return new_job(task, payload, key, token, terms, due_at=terms.due_at(now), expires_at=None)
+
+
+def _checked_job(app: str, task: str, text: str, where: Where) -> NewJob:
+    raise NotImplementedError

@@ -1,0 +1,68 @@
+"""Small texts for people: times, spans, numbers, and "did you mean"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+_US = 1_000_000
+
+
+def iso(at_us: int | None) -> str | None:
+    """Return an instant for programs: ISO 8601, UTC, always with microseconds."""
+    if at_us is None:
+        return None
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def local(at_us: int) -> str:
+    """Return an instant for people: local time to the millisecond."""
+    moment = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def span(us: int) -> str:
+    """Return a length of time in its two largest units at most, such as ``1 h 5 min``, ``2.4 s`` or ``12 ms``."""
+    us = abs(us)
+    if us < _US:
+        return f"{us / 1000:.1f} ms" if us < 10_000 else f"{us // 1000} ms"
+    seconds = us / _US
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86_400)
+    if hours == 0:
+        return f"{minutes} min {int(seconds % 60)} s" if minutes < 10 else f"{minutes} min"
+    if days == 0:
+        return f"{hours} h {minutes % 60} min"
+    return f"{days} d {hours % 24} h"
+
+
+def ago(at_us: int | None, now_us: int) -> str:
+    """Return how long ago, or in how long, an instant is; empty for ``None``."""
+    if at_us is None:
+        return ""
+    return f"{span(now_us - at_us)} ago" if at_us <= now_us else f"in {span(at_us - now_us)}"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return ``1 job`` or ``1,200 jobs``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def share(part: int, whole: int) -> str:
+    """Return a part in percent, or a dash when there is no whole."""
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean 'bake'?``, or nothing if no known word is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, sorted(set(known)), n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """Return the first line of a text, cut to ``most`` characters."""
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import typer
+
+from rota.cli.duration import duration, instant
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("1.5", 1.5),
+        ("250ms", 0.25),
+        ("1.5h", 5400),
+        ("10m30s", 630),
+        ("10min", 600),
+        ("2d", 172_800),
+        ("1h 5m", 3900),
+    ],
+)
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    """A bare number is seconds, as everywhere else in rota."""
+    assert duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "5 parsecs", "1h-5m", "h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """A unit that was misread would delay a job by days."""
+    with pytest.raises(typer.BadParameter, match="is no duration"):
+        duration(text)
+
+
+def test_an_instant_without_an_offset_is_local_time() -> None:
+    """A person at a terminal means the clock on the wall."""
+    assert instant("2027-01-31T08:00+02:00").timestamp() == 1_801_375_200
+    assert instant("2027-01-31T08:00").utcoffset() is not None
+    with pytest.raises(typer.BadParameter, match="is no instant"):
+        instant("tomorrow")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from rota.cli.output import Cell, Column, fit, paint, put_facts, put_json_lines, put_table
+
+TOKEN = Column("TOKEN", is_whole=True)
+COLUMNS = (TOKEN, Column("TASK"), Column("WHAT", rank=1), Column("WORKER", rank=2))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_in_a_pipe_nothing_is_left_out() -> None:
+    """`rota jobs | grep` must find what is there."""
+    assert fit(COLUMNS, [36, 200, 300, 50], None) == [(0, 36), (1, 200), (2, 300), (3, 50)]
+
+
+def test_the_least_important_column_goes_first() -> None:
+    """On 80 columns the token and the task count more than the worker."""
+    assert fit(COLUMNS, [36, 10, 20, 10], 72) == [(0, 36), (1, 10), (2, 20)]
+
+
+def test_a_long_column_is_cut_before_it_is_left_out() -> None:
+    """Sixteen letters of an error are worth more than none."""
+    assert fit(COLUMNS, [36, 10, 90, 0], 80) == [(0, 36), (1, 10), (2, 30)]
+
+
+def test_a_token_is_never_cut() -> None:
+    """Half of one is of no use."""
+    assert fit(COLUMNS, [36, 60, 20, 10], 50) == [(0, 36), (1, 12)]
+    assert fit((TOKEN,), [36], 10) == [(0, 36)]
+
+
+def test_a_table_in_a_pipe_is_aligned_and_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wide letters take two places; no line ends in blanks."""
+    columns = (Column("KEY"), Column("N", is_number=True), Column("STATE"))
+    put_table(columns, [["日本", "7", Cell("failed", "red")], ["mitte", "1,200", ""]])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "KEY        N  STATE",
+        "日本       7  failed",
+        "mitte  1,200",
+    ]
+
+
+def test_lists_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reader can begin before the list has ended."""
+    put_json_lines([{"a": 1}, {"ü": None}])
+
+    assert capsys.readouterr().out == '{"a":1}\n{"ü":null}\n'
+
+
+def test_facts_stand_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """The eye finds the value without reading the names."""
+    put_facts([("queue", "default"), ("key", Cell("mitte", "bold"))])
+
+    assert capsys.readouterr().out == "queue  default\nkey    mitte\n"
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR is a promise to people who cannot read colours."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+    assert paint("x", "bold red", Terminal()) == "\x1b[1;31mx\x1b[0m"
+    assert paint("x", "red", io.StringIO()) == "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert paint("x", "red", Terminal()) == "x"
