@@ -234,6 +234,18 @@ class WorkerRow(Struct, frozen=True):
     held: int
 
 
+class DepartedRow(Struct, frozen=True):
+    """A worker that has been closed; what people need to see how the ring changed."""
+
+    id: int
+    name: str
+    queues: Sequence[str]
+    weight: int
+    is_alone: bool
+    registered_at: int
+    closed_at: int
+
+
 class Membership(Struct, frozen=True):
     """All that are open, by id. ``epoch`` rises whenever a worker registers, drains or is closed."""
 
@@ -457,6 +469,10 @@ class Members(Protocol):
 
     async def closed_workers_with_jobs(self) -> Sequence[WorkerRow]:
         """Return closed workers that still have claims rows: somebody died between close and release."""
+        ...
+
+    async def departed(self, limit: int = 100) -> Sequence[DepartedRow]:
+        """Return the workers that were closed last, newest first, as far as their rows are kept. For people."""
         ...
 
     async def membership(self) -> Membership:
