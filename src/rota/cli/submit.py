@@ -14,6 +14,7 @@ from rota.cli.exits import Exit, stop
 from rota.cli.open import app_of, place_of, run_with
 from rota.cli.output import hint, put, put_json, say, warn
 from rota.cli.words import did_you_mean
+from rota.model.token import token_from_text, token_text
 
 if TYPE_CHECKING:
     from rota.model.job import NewJob
@@ -26,7 +27,7 @@ class Where:
 
     queue: str | None
     key: str | None
-    priority: int
+    priority: int | None
     delay: timedelta | None
     at: datetime | None
     token: bytes | None
@@ -43,7 +44,9 @@ def submit(
     key: Annotated[
         str | None, typer.Option("--key", "-k", metavar="KEY", help="One at a time and in order with jobs of this key.")
     ] = None,
-    priority: Annotated[int, typer.Option("--priority", metavar="N", help="-100 to 100; higher runs first.")] = 0,
+    priority: Annotated[
+        int | None, typer.Option("--priority", metavar="N", help="-100 to 100; higher runs first.")
+    ] = None,
     delay: Annotated[
         str | None, typer.Option("--delay", metavar="DURATION", help="Not before so long from now: 90, 10m, 1.5h.")
     ] = None,
@@ -68,8 +71,6 @@ def submit(
       rota submit report '{"day": "2027-01-31"}' --delay 10m --priority 5
       jq -c . order.json | rota submit bake - --key mitte
     """
-    from rota.model.token import token_from_text
-
     where = Where(
         queue=queue,
         key=key,
@@ -97,8 +98,6 @@ def submit(
 
 
 def _report(job: NewJob, *, is_known: bool, meant: str, is_checked: bool, as_json: bool) -> None:
-    from rota.model.token import token_text
-
     text = token_text(job.token)
     if as_json:
         put_json(
@@ -183,7 +182,7 @@ def _placed(task: str, payload: bytes, key: str | None, queue: str, where: Where
         task,
         queue=queue,
         key=key,
-        priority=where.priority,
+        priority=where.priority or 0,
         delay=where.delay,
         at=where.at,
         token=where.token,
@@ -195,4 +194,21 @@ def _placed(task: str, payload: bytes, key: str | None, queue: str, where: Where
 
 
 def _checked_job(app: str, task: str, text: str, where: Where) -> NewJob:
-    raise NotImplementedError
+    """Return the job that the app would make of these arguments: checked, and keyed by the task's rule.
+
+    Raises:
+        Stop: The app cannot be imported.
+        RotaError: It has no such task, or the arguments do not fit.
+    """
+    from rota.app.load import load_app
+
+    chosen = {
+        "queue": where.queue,
+        "key": where.key,
+        "priority": where.priority,
+        "delay": where.delay,
+        "at": where.at,
+        "token": token_text(where.token) if where.token else None,
+    }
+    options = {name: value for name, value in chosen.items() if value is not None}
+    return load_app(app).task_named(task).options(**options).job_from_json(text)
