@@ -36,7 +36,7 @@ class JobFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptInfo:
+class StoryEntry:
     """One thing that happened to a job: an attempt that failed, a crash, a release, a refused result, a reopening.
 
     Attributes:
@@ -106,7 +106,7 @@ class JobInfo:
     arguments: Any
     result: Any
     error: JobFailure | None
-    story: tuple[AttemptInfo, ...]
+    story: tuple[StoryEntry, ...]
 
 
 async def job_info(store: Store, token: bytes, now_us: int) -> JobInfo | None:
@@ -155,11 +155,11 @@ def build_info(row: JobRow, history: Sequence[HistoryEntry], reason: str | None)
     )
 
 
-def _last_run(row: JobRow) -> tuple[AttemptInfo, ...]:
+def _last_run(row: JobRow) -> tuple[StoryEntry, ...]:
     """Return the run that finished the job: the store keeps it in the row, not in the history."""
     if not row.state.is_final:
         return ()
-    last = AttemptInfo(
+    last = StoryEntry(
         row.state.value,
         _maybe(row.settled_at),
         _maybe(row.started_at),
@@ -170,8 +170,8 @@ def _last_run(row: JobRow) -> tuple[AttemptInfo, ...]:
     return (last,)
 
 
-def _entry(entry: HistoryEntry) -> AttemptInfo:
-    return AttemptInfo(
+def _entry(entry: HistoryEntry) -> StoryEntry:
+    return StoryEntry(
         kind=entry.kind,
         at=_when(entry.at),
         started_at=_maybe(entry.started_at),

@@ -70,7 +70,8 @@ def _why_later(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry
     failed = [entry for entry in history if entry.kind == "failed"]
     if row.attempts and failed and failed[-1].failure:
         error = failed[-1].failure
-        return f"Attempt {row.attempts} failed ({error.type}: {_cut(error.message)}); the next begins at {due}, in {wait}.{turn}"
+        reason = f"{error.type}: {_cut(error.message)}"
+        return f"Attempt {row.attempts} failed ({reason}); the next begins at {due}, in {wait}.{turn}"
     return f"It is scheduled for {due}, in {wait}.{turn}"
 
 

@@ -1,0 +1,90 @@
+"""Where a store is: from what a user writes to an engine and what it opens.
+
+shop.db · /var/lib/shop.db · sqlite:///shop.db · :memory:      SQLite, a file on this host
+postgresql://user@host/database · postgres://…                 PostgreSQL
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from rota.errors import ConfigError, UnsupportedStoreError
+from rota.submit.check import closest
+
+SQLITE = "sqlite"
+POSTGRES = "postgres"
+MEMORY = ":memory:"
+_SCHEMES = {"sqlite": SQLITE, "postgresql": POSTGRES, "postgres": POSTGRES}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a store is.
+
+    Attributes:
+        engine: ``sqlite`` or ``postgres``.
+        place: A path, ``:memory:``, or a PostgreSQL URL.
+    """
+
+    engine: str
+    place: str
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it lives and dies with its process."""
+        return self.place == MEMORY
+
+    def absolute(self) -> str:
+        """Return it so that it means the same in every folder. Holds the password, if there is one."""
+        if self.engine == SQLITE and not self.is_in_memory:
+            return str(Path(self.place).absolute())
+        return self.place
+
+
+def read_address(text: str | Path) -> Address:
+    """Return what a path or URL means.
+
+    Raises:
+        ConfigError: Empty, or a SQLite URL without a path.
+        UnsupportedStoreError: A scheme that there is no engine for.
+    """
+    written = str(text).strip()
+    if not written:
+        raise ConfigError("the store's address is empty. Give a path such as shop.db, or a postgresql:// URL.")
+    scheme, separator, rest = written.partition("://")
+    if not separator:
+        return Address(SQLITE, MEMORY if written == MEMORY else str(Path(written).expanduser()))
+    engine = _SCHEMES.get(scheme.lower())
+    if engine is None:
+        raise UnsupportedStoreError(
+            f"{scheme}:// is no store that rota knows{closest(scheme, _SCHEMES)}. Give a path such as shop.db "
+            "(SQLite), or a postgresql:// URL.",
+            scheme=scheme,
+        )
+    if engine == POSTGRES:
+        return Address(POSTGRES, written)
+    path = unquote(rest.partition("?")[0])
+    if path in (MEMORY, f"/{MEMORY}", "", "/"):
+        if path in ("", "/"):
+            raise ConfigError(
+                f"{written} names no file. Write sqlite:///shop.db, or sqlite:////var/lib/shop.db, or a path."
+            )
+        return Address(SQLITE, MEMORY)
+    if not path.startswith("/"):
+        raise ConfigError(
+            f"{written} has two slashes, so {path.partition('/')[0]!r} would be a host, and SQLite has none. Write "
+            f"sqlite:///{path} for a file in this folder, or just {path}.",
+        )
+    return Address(SQLITE, path[1:])
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL for people and logs: without its password."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    user = f"{parts.username}:…@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"{user}{parts.hostname or ''}{port}").geturl()

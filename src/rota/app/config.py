@@ -1,0 +1,180 @@
+"""Settings, and where they come from.
+
+    option of Rota(…)  ▷  environment ROTA_*, or the file that ROTA_*_FILE names  ▷  rota.toml, else [tool.rota]  ▷  default
+
+The first that says something wins, setting by setting. Both files are looked for in the current folder alone: a setting
+that takes effect because of a file three folders up is found by nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from rota.errors import ConfigError
+from rota.model.limits import (
+    PAYLOAD_AND_RESULT_BYTES_CEILING,
+    PAYLOAD_BYTES_MAX,
+    RESULT_BYTES_MAX,
+    RETENTION_DAYS_DEFAULT,
+    WAITING_JOBS_MAX,
+)
+from rota.submit.check import closest
+
+DEFAULT_STORE: Final = "rota.db"
+_FILES: Final = ("rota.toml", "pyproject.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """An app's settings.
+
+    Attributes:
+        store: Path or URL of the store.
+        busy_timeout_ms: How long a call waits for a locked SQLite file before it fails with ``StoreBusyError``.
+        durability: ``full``: on stable storage when ``submit`` returns. ``normal`` (SQLite): a power cut can lose the last
+            jobs. Weaker ones are chosen by name only, and shown by ``rota doctor``.
+        schema: Name of the schema on PostgreSQL.
+        payload_bytes_max: The largest arguments of one job, as JSON.
+        result_bytes_max: The largest result, as JSON.
+        waiting_max: Jobs that may wait in one queue before submits are refused.
+        retention_days: How long finished jobs are kept.
+    """
+
+    store: str = DEFAULT_STORE
+    busy_timeout_ms: int = 10_000
+    durability: str = "full"
+    schema: str = "rota"
+    payload_bytes_max: int = PAYLOAD_BYTES_MAX
+    result_bytes_max: int = RESULT_BYTES_MAX
+    waiting_max: int = WAITING_JOBS_MAX
+    retention_days: float = float(RETENTION_DAYS_DEFAULT)
+
+
+NAMES: Final = tuple(field.name for field in fields(Config))
+
+
+def load_config(
+    options: Mapping[str, Any], environ: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Config:
+    """Return the settings that hold.
+
+    Args:
+        options: What the code says; ``None`` where it says nothing.
+        environ: The environment; ``None`` for the process's own.
+        folder: Where ``rota.toml`` and ``pyproject.toml`` are looked for; ``None`` for the current one.
+
+    Raises:
+        ConfigError: A setting is unknown, of the wrong kind or out of range, or a file cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    found = {name: (value, source) for name, (value, source) in _from_files(folder or Path.cwd()).items()}
+    found |= _from_environment(environ)
+    found |= {name: (value, f"Rota({name}=…)") for name, value in options.items() if value is not None}
+    return Config(**{name: _KINDS[name](value, source) for name, (value, source) in found.items()})
+
+
+def _from_files(folder: Path) -> dict[str, tuple[Any, str]]:
+    for name in _FILES:
+        path = folder / name
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}. Nothing was opened.", path=str(path)) from error
+        if name == "pyproject.toml":
+            table = table.get("tool", {}).get("rota", {})
+        if not table and name == "pyproject.toml":
+            continue
+        for key in table:
+            if key not in NAMES:
+                raise ConfigError(
+                    f"{path} sets {key!r}, which is no setting{closest(key, NAMES)}. Settings: {', '.join(NAMES)}.",
+                    path=str(path),
+                    name=key,
+                )
+        return {key: (value, f"{key} in {path.name}") for key, value in table.items()}
+    return {}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    found: dict[str, tuple[Any, str]] = {}
+    for name in NAMES:
+        variable = f"ROTA_{name.upper()}"
+        if environ.get(variable):
+            found[name] = (environ[variable], variable)
+        elif path := environ.get(f"{variable}_FILE"):
+            try:
+                found[name] = (Path(path).read_text(encoding="utf-8").strip(), f"{variable}_FILE")
+            except (OSError, ValueError) as error:
+                raise ConfigError(
+                    f"{variable}_FILE names {path}, which cannot be read: {error}. Nothing was opened.", name=name
+                ) from error
+    return found
+
+
+def _text(value: Any, source: str) -> str:
+    if isinstance(value, (str, Path)) and str(value):
+        return str(value)
+    raise ConfigError(f"{source} is {value!r}; text is needed.", source=source)
+
+
+def _durability(value: Any, source: str) -> str:
+    if value in ("full", "normal"):
+        return str(value)
+    raise ConfigError(f"{source} is {value!r}; it can be 'full' or 'normal'.", source=source)
+
+
+def _number(value: Any, source: str) -> float:
+    try:
+        if not isinstance(value, bool):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise ConfigError(f"{source} is {value!r}; a number is needed.", source=source)
+
+
+def _whole(low: int, high: int) -> Callable[[Any, str], int]:
+    def read(value: Any, source: str) -> int:
+        number = _number(value, source)
+        if number != int(number) or not low <= number <= high:
+            raise ConfigError(
+                f"{source} is {value!r}; a whole number from {low:,} to {high:,} is needed.", source=source
+            )
+        return int(number)
+
+    return read
+
+
+def _days(value: Any, source: str) -> float:
+    days = value / timedelta(days=1) if isinstance(value, timedelta) else _number(value, source)
+    if not 2 <= days <= 3_660:
+        raise ConfigError(
+            f"{source} is {value!r}; 2 to 3,660 days are needed: a token that is submitted again within a day or two must "
+            "still be known.",
+            source=source,
+        )
+    return days
+
+
+def _milliseconds(value: Any, source: str) -> int:
+    number = value / timedelta(milliseconds=1) if isinstance(value, timedelta) else _number(value, source)
+    return _whole(0, 3_600_000)(round(number), source)
+
+
+_KINDS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
+    "store": _text,
+    "busy_timeout_ms": _milliseconds,
+    "durability": _durability,
+    "schema": _text,
+    "payload_bytes_max": _whole(1_024, PAYLOAD_AND_RESULT_BYTES_CEILING),
+    "result_bytes_max": _whole(1_024, PAYLOAD_AND_RESULT_BYTES_CEILING),
+    "waiting_max": _whole(1, 10**12),
+    "retention_days": _days,
+}

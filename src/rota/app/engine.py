@@ -1,0 +1,66 @@
+"""The one place that picks an engine. Engines are imported here, late, so that nobody needs a driver that is not used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rota.app.address import POSTGRES, read_address
+from rota.app.config import Config
+from rota.errors import ConfigError
+from rota.runtime.clock import Clock, SystemClock
+from rota.runtime.entropy import Entropy, SystemEntropy
+from rota.store.port import Store
+
+
+async def open_store(
+    url: str | Path,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    write_mark: Any = None,
+    config: Config | None = None,
+) -> Store:
+    """Open the store at a path or URL, making it if it is not there.
+
+    A SQLite store is opened without suspending, and can be used from every thread and event loop of the process. A
+    PostgreSQL store belongs to the event loop that opened it.
+
+    Args:
+        clock: ``None`` for the machine's; on PostgreSQL for the server's.
+        entropy: ``None`` for the machine's.
+        write_mark: Told when a write transaction begins and ends (SQLite).
+        config: Limits and time-outs; ``None`` for the defaults.
+
+    Raises:
+        ConfigError: The address is empty, or PostgreSQL's driver is not installed.
+        UnsupportedStoreError: No engine for that scheme, or a file system that cannot keep the promises.
+        StoreError: It could not be opened.
+    """
+    address, config = read_address(url), config or Config()
+    if address.engine == POSTGRES:
+        return await _open_postgres(address.place, clock, config)
+    from rota.store.sqlite.store import SqliteStore
+
+    clock = clock or SystemClock()
+    return SqliteStore.open(
+        address.place,
+        clock=clock,
+        entropy=entropy or SystemEntropy(clock),
+        busy_timeout_ms=config.busy_timeout_ms,
+        durability=config.durability,
+        write_mark=write_mark,
+        waiting_max=config.waiting_max,
+    )
+
+
+async def _open_postgres(url: str, clock: Clock | None, config: Config) -> Store:
+    try:
+        from rota.store.postgres.store import PostgresStore
+    except ImportError as error:
+        raise ConfigError(
+            f"a postgresql:// store needs a driver that is not installed ({error.name}). Install rota[postgres].",
+        ) from error
+    opened: Any = await PostgresStore.open(url, clock=clock, schema=config.schema)
+    store: Store = opened
+    return store
