@@ -69,7 +69,7 @@ def test_a_damaged_history_is_no_evidence(tmp_path: Path) -> None:
 
 def test_events_of_one_instant_stay_as_written() -> None:
     """A begin and an end at the same tick are still a begin and then an end."""
-    events = [
+    events: list[AnyEvent] = [
         Started(at=5, token="a", fence=1, worker="w"),
         Ended(at=5, token="a", fence=1),
         Ended(at=1, token="b", fence=1),

@@ -249,6 +249,19 @@ async def test_a_settle_after_the_newer_run_s_end_is_refused(shop: Shop) -> None
     assert await shop.state(job.token) == State.SUCCEEDED
 
 
+async def test_a_settle_after_a_cancel_is_refused_and_told(shop: Shop) -> None:
+    """Released by mistake, cancelled while it waited: the work was done all the same, and a person should know."""
+    late, job = await one_running(shop)
+    await shop.lose(late)
+    await shop.store.cancel(job.token)
+
+    reply = await late.settle(succeeded(job))
+
+    assert list(reply.stale) == [(job.token, job.fence)]
+    assert await shop.state(job.token) == State.CANCELLED
+    assert "stale" in await shop.told(job.token)
+
+
 @pytest.mark.parametrize("is_finished", [False, True], ids=["still running", "finished meanwhile"])
 async def test_a_refused_settle_is_told_in_the_story(shop: Shop, is_finished: bool) -> None:
     """Somebody's handler did run twice: whoever looks for the second e-mail must find it here."""

@@ -1,0 +1,441 @@
+"""The life of jobs as a state machine: any order of calls, with lost replies, must keep what is promised.
+
+After each step the store is compared with a model of a few dictionaries (``life_model.py``), and at the end the checkers that
+judge real clusters judge what happened here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rota.errors import OutcomeUnknownError
+from rota.model.job import ClaimedJob
+from rota.model.outcome import Kind, Outcome
+from rota.model.state import State
+from rota.store.port import Blame, JobFilter
+from rota.store.sqlite.store import SqliteStore
+from rota.testing.clock import ManualClock
+from tests.checkers.conservation import conservation
+from tests.checkers.history import (
+    AnyEvent,
+    Cancelled,
+    Counted,
+    Ended,
+    Found,
+    Killed,
+    Reopened,
+    Settled,
+    Started,
+    Submitted,
+    Submitting,
+)
+from tests.checkers.key_order import key_order
+from tests.checkers.no_job_lost import no_job_lost
+from tests.checkers.one_runner import one_runner
+from tests.checkers.settled_once import settled_once
+from tests.contract.outcomes import BURNT
+from tests.contract.shop import KILLED, OVENS, CountingEntropy, Shop, Worker
+from tests.faults import Fault, faulty_store
+from tests.property.life_model import Model
+
+T = TypeVar("T")
+KEYS = st.sampled_from([None, "mitte", "wedding", "moabit"])
+DELAYS = st.sampled_from([None, None, None, 5, 60])
+PRIORITIES = st.sampled_from([0, 0, 0, -100, 100])
+FAULTS = st.sampled_from([None, None, None, Fault.LOST_REPLY, Fault.LOST_CALL])
+KINDS = st.sampled_from([Kind.SUCCEEDED, Kind.SUCCEEDED, *Kind])
+PICKS = st.integers(0, 20)
+WORKERS = 3
+
+
+class NextCallPlan:
+    """The next call that is armed fails, and no other."""
+
+    def __init__(self) -> None:
+        self.armed: Fault | None = None
+
+    def fault(self, method: str) -> Fault | None:
+        """Return what was armed, once."""
+        fault, self.armed = self.armed, None
+        return fault
+
+
+@dataclass
+class PastRun:
+    """A run that its worker has not forgotten: it may hand in an outcome late, or once more."""
+
+    worker: Worker
+    job: ClaimedJob
+    settled: Outcome | None
+
+
+class JobLife(RuleBasedStateMachine):
+    """Jobs are submitted, claimed, settled, lost, rescued, cancelled, reopened, pruned; time passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.clock = ManualClock()
+        self.plan = NextCallPlan()
+        self.inner = SqliteStore.open(":memory:", clock=self.clock, entropy=CountingEntropy(self.clock))
+        self.shop = Shop(faulty_store(self.inner, self.plan), self.clock, CountingEntropy(self.clock))
+        self.model = Model()
+        self.workers: list[Worker] = []
+        self.running: list[PastRun] = []
+        self.past: list[PastRun] = []
+        self.events: list[AnyEvent] = []
+        self.is_paused = False
+        self.was_claimed = False
+        self.ticks = 0
+
+    # The step's tools.
+
+    def tick(self) -> int:
+        """Return a moment that is later than all before it: events of one history must be in order."""
+        self.ticks += 1
+        return self.ticks
+
+    def now(self) -> int:
+        """Return the store's time."""
+        return self.clock.now_us()
+
+    def do(self, call: Callable[[], Coroutine[Any, Any, T]], fault: Fault | None = None) -> T:
+        """Make a call; if its reply is lost, make it again, as the port allows."""
+        self.plan.armed = fault
+        try:
+            return self.runner.run(call())
+        except OutcomeUnknownError:
+            return self.runner.run(call())
+        finally:
+            self.plan.armed = None
+
+    def hire(self, *, is_alone: bool = False) -> Worker:
+        """Register a worker."""
+        return self.runner.run(self.shop.worker(is_alone=is_alone))
+
+    @initialize()
+    def open_the_shop(self) -> None:
+        """Some workers are there from the start."""
+        self.workers = [self.hire() for _ in range(WORKERS)]
+
+    # What users do.
+
+    @rule(wanted=st.lists(st.tuples(KEYS, DELAYS, PRIORITIES), min_size=1, max_size=4), fault=FAULTS)
+    def submit(self, wanted: list[tuple[str | None, int | None, int]], fault: Fault | None) -> None:
+        """Hand in a batch; whatever happened to the reply, it is in once."""
+        jobs = [self.shop.job(key, delay=delay, priority=priority) for key, delay, priority in wanted]
+        batch = str(self.tick())
+        for index, job in enumerate(jobs):
+            said = (job.token.hex(), job.queue, job.key)
+            is_delayed = job.due_at is not None
+            self.events.append(_submitting(self.ticks, *said, batch=batch, index=index, is_delayed=is_delayed))
+
+        reply = self.do(lambda: self.shop.store.submit(jobs), fault)
+
+        assert reply.duplicates == ({job.token for job in jobs} if fault is Fault.LOST_REPLY else set())
+        for job in jobs:
+            self.model.accept(job, self.now())
+            self.events.append(Submitted(at=self.tick(), token=job.token.hex()))
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(pick=PICKS)
+    def submit_again(self, pick: int) -> None:
+        """A repeat of a known job changes nothing, whatever has become of it."""
+        job = _picked(list(self.model.jobs.values()), pick)
+
+        reply = self.do(lambda: self.shop.store.submit([job.new]))
+
+        assert reply.duplicates == {job.new.token}
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(pick=PICKS, fault=FAULTS)
+    def cancel(self, pick: int, fault: Fault | None) -> None:
+        """Take one back: at once if nobody runs it."""
+        job = _picked(list(self.model.jobs.values()), pick)
+        before = job.state(self.now())
+
+        reply = self.do(lambda: self.shop.store.cancel(job.new.token), fault)
+
+        is_told_twice = fault is Fault.LOST_REPLY and before in (State.WAITING, State.SCHEDULED)
+        assert reply.was == (State.CANCELLED if is_told_twice else before)
+        self.events.append(Cancelled(at=self.tick(), token=job.new.token.hex(), state=before))
+        if before == State.RUNNING:
+            job.cancel_asked = True
+        elif not before.is_final:
+            job.end(State.CANCELLED, self.now())
+
+    @precondition(lambda self: self.reopenable())
+    @rule(pick=PICKS)
+    def reopen(self, pick: int) -> None:
+        """Put one back that did not succeed."""
+        job = _picked(self.reopenable(), pick)
+
+        self.do(lambda: self.shop.store.reopen(job.new.token))
+
+        job.reopen(self.model.next_place())
+        self.events.append(Reopened(at=self.tick(), token=job.new.token.hex()))
+
+    def reopenable(self) -> list[Any]:
+        """Return what can be put back."""
+        return [job for job in self.model.jobs.values() if job.final not in (None, State.SUCCEEDED)]
+
+    # What workers do.
+
+    @rule(who=st.integers(0, WORKERS - 1), limit=st.sampled_from([1, 2, 100]), fault=FAULTS)
+    def claim(self, who: int, limit: int, fault: Fault | None) -> None:
+        """Take jobs; if the reply was lost, find them by looking at what is held."""
+        worker = self.workers[who]
+        expected = [] if self.is_paused else self.model.claimable(self.now())
+        known = {run.job.token for run in self.running}
+
+        self.plan.armed = fault
+        try:
+            claimed = self.runner.run(worker.claim(limit))
+        except OutcomeUnknownError:
+            held = self.runner.run(self.shop.store.held(worker.id))
+            claimed = [job for job in held if job.token not in known]
+            worker.adopt(claimed)
+        finally:
+            self.plan.armed = None
+
+        if fault is Fault.LOST_CALL:
+            assert claimed == []
+            return
+        places = [(-job.priority, job.seq) for job in claimed]
+        assert fault is Fault.LOST_REPLY or places == sorted(places)
+        assert len(claimed) == min(limit, len(expected))
+        assert {job.token for job in claimed} <= {job.new.token for job in expected}
+        if not self.is_paused:
+            self.model.stage(self.now())
+            self.was_claimed = True
+        for job in claimed:
+            self._start(worker, job)
+
+    def _start(self, worker: Worker, claimed: ClaimedJob) -> None:
+        job = self.model.jobs[claimed.token]
+        if job.is_reopened:
+            assert claimed.fence > job.fence
+        else:
+            assert claimed.fence == job.fence + 1
+        assert (claimed.attempts, claimed.crashes, claimed.cancel_asked) == (
+            job.attempts,
+            job.crashes,
+            job.cancel_asked,
+        )
+        job.fence, job.holder, job.is_reopened = claimed.fence, worker.name, False
+        self.running.append(PastRun(worker, claimed, None))
+        token = claimed.token.hex()
+        self.events.append(Started(at=self.tick(), token=token, fence=claimed.fence, worker=str(worker.id)))
+
+    @precondition(lambda self: self.running)
+    @rule(pick=PICKS, kind=KINDS, delay=st.sampled_from([0, 5, 60]), fault=FAULTS)
+    def settle(self, pick: int, kind: Kind, delay: int, fault: Fault | None) -> None:
+        """Hand in the outcome of a run that holds its job: never refused, also when the reply is lost."""
+        run = _picked(self.running, pick)
+        outcome = self._outcome(run.job, kind, delay)
+
+        reply = self.do(lambda: run.worker.settle(outcome), fault)
+
+        assert list(reply.stale) == []
+        self._record(run, outcome)
+        self.running.remove(run)
+
+    @precondition(lambda self: self.past)
+    @rule(pick=PICKS, kind=KINDS, is_repeat=st.booleans())
+    def settle_late(self, pick: int, kind: Kind, is_repeat: bool) -> None:
+        """Hand in an outcome of a run that was given up, or the same once more."""
+        run = _picked(self.past, pick)
+        is_same = is_repeat and run.settled is not None
+        outcome = run.settled if is_repeat and run.settled is not None else self._outcome(run.job, kind, 5)
+        job = self.model.jobs.get(run.job.token)
+        still_stands = job is not None and job.is_live and job.holder is None and job.fence == run.job.fence
+        is_open = still_stands and run.settled is None and job is not None and not job.is_reopened
+
+        reply = self.do(lambda: run.worker.settle(outcome))
+
+        if is_open:
+            assert list(reply.stale) == []
+            self._record(run, outcome)
+            self.past.remove(run)
+        elif run.settled is None:
+            assert list(reply.stale) == [(outcome.token, outcome.fence)]
+        elif is_same and job is not None and job.recorded.get(outcome.fence) is outcome and self._is_last_word(run):
+            assert list(reply.stale) == []
+
+    def _is_last_word(self, run: PastRun) -> bool:
+        """Return whether nothing has happened to the job since this outcome was recorded."""
+        job = self.model.jobs[run.job.token]
+        assert run.settled is not None
+        if run.settled.kind.is_final:
+            return job.final == State(run.settled.kind.name.lower())
+        return job.is_live and job.holder is None and job.fence == run.job.fence and not job.is_reopened
+
+    def _outcome(self, job: ClaimedJob, kind: Kind, delay: int) -> Outcome:
+        due_at = self.shop.at(delay) if kind in (Kind.RETRY, Kind.SNOOZE) else None
+        failure = BURNT if kind in (Kind.RETRY, Kind.FAILED) else None
+        return Outcome(job.seq, job.token, job.fence, kind, failure=failure, due_at=due_at)
+
+    def _record(self, run: PastRun, outcome: Outcome) -> None:
+        self.model.jobs[outcome.token].settle(outcome, self.now())
+        self.past.append(PastRun(run.worker, run.job, outcome))
+        token = outcome.token.hex()
+        if run in self.running:
+            self.events.append(Ended(at=self.tick(), token=token, fence=outcome.fence))
+        if outcome.kind.is_final:
+            state = outcome.kind.name.lower()
+            self.events.append(Settled(at=self.tick(), token=token, fence=outcome.fence, state=state))
+
+    # What befalls them.
+
+    @rule(who=st.integers(0, WORKERS - 1), running=st.integers(0, 15), forgives=st.booleans(), fault=FAULTS)
+    def lose(self, who: int, running: int, forgives: bool, fault: Fault | None) -> None:
+        """A worker dies while some of what it held was running; another takes its place."""
+        worker, self.workers[who] = self.workers[who], self.hire()
+        held = [run for run in self.running if run.worker is worker]
+        blamed = [run.job.token for number, run in enumerate(held) if running >> (number % 4) & 1]
+        self.events.append(Killed(at=self.tick(), worker=str(worker.id)))
+
+        self.do(lambda: self.shop.store.close_worker(worker.id), fault)
+        blame = Blame(running=blamed, failure=KILLED, forgives=forgives)
+        self.do(lambda: self.shop.release(worker, blame), fault)
+
+        for run in held:
+            self.model.jobs[run.job.token].release(is_blamed=run.job.token in blamed and not forgives)
+            self.running.remove(run)
+            self.past.append(run)
+
+    @precondition(lambda self: any(job.is_alone and job.is_due(self.now()) for job in self.model.live()))
+    @rule(dies=st.booleans(), kind=KINDS)
+    def run_a_suspect(self, dies: bool, kind: Kind) -> None:
+        """A suspect gets a process of its own; it ends by itself, or takes the process with it."""
+        alone = self.hire(is_alone=True)
+        waiting = self.runner.run(self.inner.alone())
+        claimed = self.runner.run(alone.claim_alone())
+        assert len(claimed) == (0 if self.is_paused or not waiting else 1)
+        for job in claimed:
+            self._start(alone, job)
+            if dies:
+                self._condemn(self.running[-1])
+            else:
+                self._survive(self.running[-1], kind)
+        if not dies:
+            self.runner.run(self.inner.close_worker(alone.id))
+
+    def _survive(self, run: PastRun, kind: Kind) -> None:
+        outcome = self._outcome(run.job, kind, 5)
+
+        reply = self.do(lambda: run.worker.settle(outcome))
+
+        assert list(reply.stale) == []
+        self._record(run, outcome)
+        self.running.remove(run)
+
+    def _condemn(self, run: PastRun) -> None:
+        token = run.job.token
+        self.events.append(Killed(at=self.tick(), worker=str(run.worker.id)))
+        self.runner.run(self.inner.close_worker(run.worker.id))
+        blame = Blame(running=[token], failure=KILLED, condemns=True)
+
+        released = self.do(lambda: self.shop.release(run.worker, blame))
+
+        assert list(released.condemned) == [token]
+        job = self.model.jobs[token]
+        job.end(State.FAILED, self.now())
+        self.running.remove(run)
+        self.past.append(run)
+
+    @rule(seconds=st.sampled_from([1, 5, 60]))
+    def let_time_pass(self, seconds: int) -> None:
+        """Backoffs and delays end."""
+        self.clock.advance(seconds)
+
+    @rule(is_paused=st.booleans())
+    def pause(self, is_paused: bool) -> None:
+        """The queue is closed for a while, or opened."""
+        self.do(lambda: self.shop.store.set_paused(OVENS, is_paused))
+        self.is_paused = is_paused
+
+    @rule(fault=FAULTS)
+    def prune(self, fault: Fault | None) -> None:
+        """More than a day later, what was finished before is forgotten."""
+        self.clock.advance(timedelta(hours=26))
+        before = self.now() - 3_600_000_000
+
+        removed = self.do(lambda: self.shop.store.prune(before), fault)
+
+        expected = self.model.prune(before, self.now())
+        assert removed == (0 if fault is Fault.LOST_REPLY else expected)
+        self.past = [run for run in self.past if run.job.token in self.model.jobs]
+
+    @rule()
+    def sweep(self) -> None:
+        """There is nothing to mend, ever: no call leaves damage behind."""
+        swept = self.do(self.shop.store.sweep)
+
+        assert (swept.keys_without_head, swept.jobs_of_closed_workers) == (0, 0)
+
+    # What must hold.
+
+    @invariant()
+    def the_store_says_what_the_model_says(self) -> None:
+        """Every job is there once, in its state; turns have moved only as they may."""
+        rows = list(self.runner.run(self.inner.jobs(JobFilter(limit=1_000))))
+        self.model.compare(rows, self.now(), was_claimed=self.was_claimed)
+        self.was_claimed = False
+
+    @invariant()
+    def nothing_is_lost_or_made_up(self) -> None:
+        """Accepted is live and finished."""
+        finished = sum(self.runner.run(self.inner.finished_counts()).values())
+        queues = self.runner.run(self.inner.queues())
+        live = sum(row.waiting + row.scheduled + row.running for row in queues)
+        assert (live, finished) == (len(self.model.live()), len(self.model.jobs) - len(self.model.live()))
+
+    def teardown(self) -> None:
+        """Let the checkers judge the whole history, then let go."""
+        try:
+            self._judge()
+        finally:
+            self.runner.run(self.inner.close())
+            self.runner.close()
+
+    def _judge(self) -> None:
+        kept = set(self.model.jobs)
+        events = [event for event in self.events if not _is_about(event, kept)]
+        rows = self.runner.run(self.inner.jobs(JobFilter(limit=1_000)))
+        events += [Found(at=self.tick(), token=row.token.hex(), state=row.state) for row in rows]
+        live = len(self.model.live())
+        events.append(Counted(at=self.tick(), live=live, finished=len(self.model.jobs) - live))
+        assert no_job_lost(events, all_done=False) == []
+        assert settled_once(events) == []
+        assert one_runner(events) == []
+        assert key_order(events) == []
+        assert conservation(events) == []
+
+
+def _is_about(event: AnyEvent, kept: set[bytes]) -> bool:
+    """Whether an event speaks of a job that has been pruned: the store can say nothing of it any more."""
+    token = getattr(event, "token", None)
+    return token is not None and bytes.fromhex(token) not in kept
+
+
+def _picked(things: list[T], pick: int) -> T:
+    return things[pick % len(things)]
+
+
+def _submitting(
+    at: int, token: str, queue: str, key: str | None, *, batch: str, index: int, is_delayed: bool
+) -> Submitting:
+    return Submitting(at=at, token=token, queue=queue, key=key, batch=batch, index=index, is_delayed=is_delayed)
+
+
+TestJobLife = JobLife.TestCase
+TestJobLife.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
