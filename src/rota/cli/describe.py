@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rota.cli.exits import Exit, stop
+from rota.cli.output import say
 
 CHILD = "rota.app.describe"
 
@@ -20,24 +22,40 @@ class Description:
         store: Its store's address.
         queues: The queues that its tasks name.
         tasks: Its tasks' names.
+        retention_days: How long its finished jobs are kept.
     """
 
     store: str
     queues: tuple[str, ...]
     tasks: tuple[str, ...]
+    retention_days: float
 
 
 def describe(app: str) -> Description:
     """Return what the app of this name, ``module:name``, says of itself.
-
-    What its module prints goes to stderr, where it would have gone without us.
 
     Raises:
         Stop: It cannot be imported, or has no such app.
     """
     done = subprocess.run([sys.executable, "-m", CHILD, app], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        stop(Exit.CONFIG, done.stderr.strip())
-    said = json.loads(done.stdout.splitlines()[-1])
-    sys.stderr.write(done.stderr)
-    return Description(said["store"], tuple(said["queues"]), tuple(said["tasks"]))
+        _refuse(app, done.returncode, done.stderr)
+    if printed := done.stderr.strip():
+        say(printed)
+    said = json.loads(done.stdout)
+    return Description(said["store"], tuple(said["queues"]), tuple(said["tasks"]), said["retention_days"])
+
+
+def _refuse(app: str, code: int, printed: str) -> NoReturn:
+    """End with what the child said; what the app's module printed before is passed on as it is.
+
+    Raises:
+        Stop: Always.
+    """
+    before, mark, reason = printed.partition("[ROTA-")
+    if before.strip():
+        say(before.rstrip())
+    if mark:
+        stop(Exit.CONFIG, f"{mark}{reason.strip()}")
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    stop(Exit.CONFIG, f"importing {app} {how}.", "Import it by hand to see why: python -c 'import MODULE'")

@@ -90,6 +90,7 @@ def run(
         queues=list(queues or []),
         weight=weight,
         grace_s=seconds,
+        retention_days=said.retention_days,
         log_format=log_format,
     )
     raise typer.Exit(_keep(order, place))

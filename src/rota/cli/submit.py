@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -210,5 +210,5 @@ def _checked_job(app: str, task: str, text: str, where: Where) -> NewJob:
         "at": where.at,
         "token": token_text(where.token) if where.token else None,
     }
-    options = {name: value for name, value in chosen.items() if value is not None}
+    options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     return load_app(app).task_named(task).options(**options).job_from_json(text)

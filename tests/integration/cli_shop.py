@@ -1,0 +1,160 @@
+"""A folder with a store in it, jobs of every state, and the real `rota` to ask about them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rota.app.engine import open_store
+from rota.model.outcome import Failure
+from rota.model.token import token_text
+from rota.testing.clock import ManualClock
+from tests.contract.outcomes import failed, retry, succeeded
+from tests.contract.shop import CountingEntropy, Shop
+
+ROTA = str(Path(sys.executable).with_name("rota"))
+
+APP = """
+from dataclasses import dataclass
+
+from rota.app.rota import Rota
+
+app = Rota("shop.db")
+
+
+@dataclass
+class Order:
+    store: str
+    pizza: str
+
+
+@app.task(key=lambda order: order.store)
+def bake(order: Order) -> str:
+    return f"{order.pizza} for {order.store}"
+
+
+@app.task(queue="letters")
+def write(to: str, copies: int = 1) -> None:
+    pass
+
+
+@app.task
+def burn() -> None:
+    raise ValueError("no oven")
+"""
+
+NO_OVEN = Failure("ValueError", "no oven", 'Traceback (most recent call last):\n  File "shop.py"\nValueError: no oven')
+
+
+@dataclass
+class Said:
+    """What one call of `rota` said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+    @property
+    def object(self) -> dict[str, Any]:
+        (one,) = self.objects
+        return one
+
+
+@dataclass
+class Folder:
+    """A folder in which `rota` is called.
+
+    Attributes:
+        path: The folder.
+        tokens: Tokens of the seeded jobs by what they are.
+    """
+
+    path: Path
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ROTA_")}
+        return kept | {"NO_COLOR": "1"}
+
+    def rota(self, *words: str, typed: str = "", **environment: str) -> Said:
+        """Call `rota` and wait for its end."""
+        done = subprocess.run(
+            [ROTA, *words],
+            cwd=self.path,
+            env=self.environment | environment,
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def write_app(self) -> None:
+        (self.path / "shop.py").write_text(APP)
+
+    def seed(self, plan: Callable[[Shop], Awaitable[dict[str, bytes]]], store: str = "rota.db") -> None:
+        """Fill the store through its port; the plan returns tokens by name."""
+        tokens = asyncio.run(self._seeded(plan, store))
+        self.tokens |= {name: token_text(token) for name, token in tokens.items()}
+
+    async def _seeded(self, plan: Callable[[Shop], Awaitable[dict[str, bytes]]], store: str) -> dict[str, bytes]:
+        clock = ManualClock(datetime.now(UTC) - timedelta(minutes=10))
+        opened = await open_store(self.path / store, clock=clock)
+        try:
+            return await plan(Shop(opened, clock, CountingEntropy(clock)))
+        finally:
+            await opened.close()
+
+
+async def a_day_in_the_shop(shop: Shop) -> dict[str, bytes]:
+    """One job of every state, with a story where there is one to tell."""
+    names: dict[str, bytes] = {}
+    baker = await shop.worker("mitte/1", queues=["ovens", "letters"], tasks=["bake", "write"])
+    names["succeeded"] = await shop.submit_one(shop.job("mitte"))
+    await baker.settle(succeeded((await baker.claim())[0]))
+    shop.clock.advance(1)
+
+    names["failed"] = await shop.submit_one(shop.job("wedding"))
+    (job,) = await baker.claim()
+    shop.clock.advance(2)
+    await baker.settle(retry(job, shop.at(5), NO_OVEN))
+    shop.clock.advance(6)
+    (job,) = await baker.claim()
+    shop.clock.advance(1)
+    await baker.settle(failed(job, NO_OVEN))
+
+    names["cancelled"] = await shop.submit_one(shop.job())
+    await shop.store.cancel(names["cancelled"])
+
+    names["moved"] = await shop.submit_one(shop.job("moved", task="bake"))
+    victim = await shop.worker("mitte/2", queues=["ovens"], tasks=["bake"])
+    await victim.claim()
+    shop.clock.advance(3)
+    await shop.lose(victim, running=[names["moved"]])
+    names["running"] = names["moved"]
+    await baker.claim()
+    shop.clock.advance(1)
+
+    names["head"] = await shop.submit_one(shop.job("kreuzberg"))
+    names["behind"] = await shop.submit_one(shop.job("kreuzberg"))
+    names["scheduled"] = await shop.submit_one(shop.job(delay=timedelta(days=1)))
+    names["letter"] = await shop.submit_one(shop.job(queue="letters", task="write", payload=b'{"to":"anna"}'))
+    return names
