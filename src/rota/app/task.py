@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
 from rota.app.drafts import Drafts
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from rota.app.rota import Rota
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
 A = TypeVar("A")
+A_contra = TypeVar("A_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 UNSET = Unset.UNSET
@@ -41,6 +42,14 @@ class Call(Generic[P]):
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+
+
+class TakesOne(Protocol[A_contra, R_co]):
+    """A task that one positional argument is enough for; what ``submit_many`` asks of a type checker."""
+
+    def submit(self, argument: A_contra, /) -> Token[R_co]:
+        """Put a job in."""
+        ...
 
 
 class Submittable(Generic[P, R]):
@@ -83,7 +92,7 @@ class Submittable(Generic[P, R]):
     @overload
     def submit_many(self, calls: Iterable[Call[P]], /) -> list[Token[R]]: ...
     @overload
-    def submit_many(self: Submittable[Concatenate[A, Q], R], calls: Iterable[A], /) -> list[Token[R]]: ...
+    def submit_many(self: TakesOne[A, R], calls: Iterable[A], /) -> list[Token[R]]: ...
     def submit_many(self, calls: Iterable[Any], /) -> list[Token[R]]:
         """Put up to 10,000 jobs in with one commit, all or none; return their tokens in order.
 
@@ -104,7 +113,7 @@ class Submittable(Generic[P, R]):
     @overload
     async def submit_many_async(self, calls: Iterable[Call[P]], /) -> list[Token[R]]: ...
     @overload
-    async def submit_many_async(self: Submittable[Concatenate[A, Q], R], calls: Iterable[A], /) -> list[Token[R]]: ...
+    async def submit_many_async(self: TakesOne[A, R], calls: Iterable[A], /) -> list[Token[R]]: ...
     async def submit_many_async(self, calls: Iterable[Any], /) -> list[Token[R]]:
         """Do the same as ``submit_many`` from async code."""
         jobs = self._ready().many(calls)

@@ -140,7 +140,7 @@ class Codec:
             result = _ENCODER.encode(value)
         except Exception as error:
             raise InvalidArgumentsError(
-                f"task {self.task} returned {_shown(value)} ({type(value).__qualname__}), which cannot be written as JSON: "
+                f"task {self.task} returned {_shown(value)} ({type(value).__name__}), which cannot be written as JSON: "
                 f"{error}. The result was not recorded. Return plain values, dataclasses, or the name of where it lies.",
                 task=self.task,
             ) from error
@@ -198,7 +198,7 @@ class Codec:
             except Exception as own:
                 reason = _why_unwritable(own)
                 return InvalidArgumentsError(
-                    f"task {self.task}, argument {name}: {_shown(value)} ({type(value).__qualname__}) cannot be written as "
+                    f"task {self.task}, argument {name}: {_shown(value)} ({type(value).__name__}) cannot be written as "
                     f"JSON{reason}. Nothing was written. Pass plain values, dataclasses, dates, UUIDs or Decimals.",
                     task=self.task,
                     argument=name,
@@ -238,5 +238,5 @@ def _shown(value: Any, size: int = 80) -> str:
     try:
         text = repr(value)
     except Exception:  # a value's own repr may fail; the message must not
-        text = f"<{type(value).__qualname__}>"
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= size else f"{text[: size - 1]}…"

@@ -31,7 +31,7 @@ def find_change(given: Any, read: Any, path: str) -> str | None:
     if isinstance(given, _ROWS) and isinstance(read, _ROWS):
         return _in_rows(given, read, path)
     if type(given) is not type(read):
-        return f"Expected {type(read).__qualname__}, got {type(given).__qualname__} - at {path}"
+        return f"Expected {type(read).__name__}, got {type(given).__name__} - at {path}"
     return _first(find_change(getattr(given, n, None), getattr(read, n, None), f"{path}.{n}") for n in _fields(given))
 
 
@@ -46,14 +46,13 @@ def _in_mapping(given: Mapping[Any, Any], read: Any, path: str) -> str | None:
     if not isinstance(read, Mapping):
         fields = _fields(read)
         if not fields:
-            return f"Expected {type(read).__qualname__}, got {type(given).__qualname__} - at {path}"
+            return f"Expected {type(read).__name__}, got {type(given).__name__} - at {path}"
         read = {name: getattr(read, name) for name in fields}
     for key, value in given.items():
         if key not in read:
-            what = (
-                "unknown field" if isinstance(key, str) else f"key that would arrive as text, not {type(key).__name__},"
-            )
-            return f"Object contains {what} {key!r} - at {path}"
+            if isinstance(key, str):
+                return f"Object contains unknown field {key} - at {path}"
+            return f"Expected str keys, got {type(key).__name__} ({key!r}) - at {path}"
         change = find_change(value, read[key], f"{path}.{key}")
         if change:
             return change

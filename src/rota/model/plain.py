@@ -26,7 +26,7 @@ def to_plain(value: Any) -> Any:
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, PurePath):
         return str(value)
-    raise NotImplementedError(f"there is no form for {type(value).__qualname__}")
+    raise NotImplementedError(f"there is no form for {type(value).__name__}")
 
 
 def from_plain(kind: type[Any], plain: Any) -> Any:
