@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import ast
 import importlib
 from types import ModuleType
 
 import pytest
 
 import rota
+from tests.house.tree import SOURCE
 
 PUBLIC_NAMES_MAX = 35
 
@@ -29,6 +31,19 @@ def test_the_public_face_is_sorted_and_complete(name: str) -> None:
     assert len(declared) == len(set(declared))
     assert [name for name in declared if not hasattr(module, name)] == []
     assert sorted(set(public_names(module)) - set(declared)) == []
+
+
+def test_type_checkers_see_the_same_face() -> None:
+    """The names are looked up late; what mypy and editors read must not drift away from it."""
+    tree = ast.parse((SOURCE / "__init__.py").read_text())
+    shown = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rota.")
+        for alias in node.names
+    }
+
+    assert sorted(shown) == sorted(rota.__all__)
 
 
 def test_the_public_face_is_small() -> None:
