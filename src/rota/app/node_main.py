@@ -8,13 +8,19 @@ from datetime import timedelta
 
 import msgspec
 
-from rota.app.address import read_address
+from rota.app.address import read_address, without_secrets
 from rota.app.config import load_config
 from rota.app.engine import open_store
 from rota.app.liveness import liveness_of
 from rota.app.process import CONFIG, UNAVAILABLE, begin
-from rota.errors import ConfigError, RotaError, SchemaVersionError, StoreError, UnsupportedStoreError
-from rota.node.insist import until_answered
+from rota.errors import (
+    SchemaVersionError,
+    StoreBusyError,
+    StoreError,
+    StoreUnavailableError,
+    UnsupportedStoreError,
+    UsageError,
+)
 from rota.node.order import NodeOrder
 from rota.node.process import read_orders
 from rota.node.supervisor import Supervisor
@@ -22,7 +28,8 @@ from rota.orchestrator.duty import Duty
 from rota.orchestrator.pruner import Pruner
 from rota.orchestrator.sweeper import Sweeper
 from rota.runtime.clock import SystemClock
-from rota.runtime.entropy import SystemEntropy
+from rota.runtime.entropy import Entropy, SystemEntropy
+from rota.runtime.patience import store_pause_s
 from rota.store.port import Store
 from rota.telemetry.telemetry import Telemetry
 
@@ -37,19 +44,19 @@ def main() -> int:
     telemetry = begin(order.log_format, SystemClock())
     try:
         return asyncio.run(_supervise(order, telemetry))
-    except RotaError as error:
+    except (UsageError, UnsupportedStoreError, SchemaVersionError) as error:
         print(error, file=sys.stderr)
-        return UNAVAILABLE if isinstance(error, StoreError) and not isinstance(error, _FOR_A_PERSON) else CONFIG
-
-
-_FOR_A_PERSON = (UnsupportedStoreError, SchemaVersionError, ConfigError)
+        return CONFIG
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return UNAVAILABLE
 
 
 async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     clock = SystemClock()
     entropy = SystemEntropy(clock)
     liveness = liveness_of(read_address(order.store), clock)
-    store = await _open(order, telemetry)
+    store = await _open(order, telemetry, entropy)
     duties: list[Duty] = [
         Pruner(store, timedelta(days=order.retention_days), clock, telemetry),
         Sweeper(store, telemetry),
@@ -70,26 +77,21 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
         await store.close()
 
 
-async def _open(order: NodeOrder, telemetry: Telemetry) -> Store:
+async def _open(order: NodeOrder, telemetry: Telemetry, entropy: Entropy) -> Store:
     """Open the store, waiting for one that cannot be reached yet.
 
     Raises:
-        StoreError: It still cannot be opened, or will never be.
+        StoreError: It still cannot be opened, or never will be.
     """
     config = load_config(order.settings | {"store": order.store})
-    refusals: list[Exception] = []
-
-    async def ask() -> Store:
+    loop = asyncio.get_running_loop()
+    end, tries = loop.time() + OPEN_S, 0
+    while True:
         try:
             return await open_store(order.store, config=config)
-        except _FOR_A_PERSON as error:
-            refusals.append(error)
-            raise
-
-    def trouble(error: Exception) -> None:
-        telemetry.emit("store.lost", store=read_address(order.store).engine, error=error)
-        if refusals:
-            raise error
-
-    async with asyncio.timeout(OPEN_S):
-        return await until_answered(ask, SystemEntropy(SystemClock()), trouble)
+        except (StoreUnavailableError, StoreBusyError) as error:
+            if loop.time() > end:
+                raise
+            tries += 1
+            telemetry.emit("store.lost", store=without_secrets(order.store), error=error)
+        await asyncio.sleep(store_pause_s(tries, entropy))

@@ -2,6 +2,7 @@
 
     how it ended                                       running jobs
     killed by us after it was asked to end             forgiven: a drain counts for nobody
+    SIGTERM, when we had sent it                       forgiven: it had not even begun to listen
     exit 0 after it was asked to end                   forgiven
     exit 75 and a will was left                        forgiven: a recycle; the will says what becomes of the one that overran
     anything else, by any signal or code               suspects; condemned if the worker ran one job alone
@@ -11,6 +12,7 @@ An exit code alone proves nothing, since a handler can call ``os._exit`` with an
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Collection
 
 from rota.model.outcome import Failure
@@ -21,7 +23,7 @@ from rota.worker.order import DRAINED, RECYCLE
 
 def is_forgiven(ending: Ending, running: Collection[bytes], *, has_will: bool) -> bool:
     """Whether this end counts for nobody."""
-    if ending.is_asked and ending.killed_why is not None:
+    if ending.is_asked and (ending.killed_why is not None or ending.signal == signal.SIGTERM):
         return True
     if ending.code == DRAINED:
         return ending.is_asked or not running

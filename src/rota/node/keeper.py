@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 
 import msgspec
 
 from rota.node.order import NodeOrder
 from rota.node.process import child_argv, hand_over
+from rota.runtime.clock import Clock, SystemClock
 from rota.telemetry.telemetry import Telemetry
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -34,16 +33,14 @@ class Keeper:
         order: The node's orders.
         module: Where the supervisor's ``main`` is.
         telemetry: Who is told.
-        monotonic: Seconds that only go forward.
+        clock: How long a supervisor lived; ``None`` for the machine's.
     """
 
-    def __init__(
-        self, order: NodeOrder, module: str, telemetry: Telemetry, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, order: NodeOrder, module: str, telemetry: Telemetry, clock: Clock | None = None) -> None:
         self._order = order
         self._module = module
         self._telemetry = telemetry
-        self._monotonic = monotonic
+        self._clock = clock or SystemClock()
         self._watched = {*PASSED_ON, signal.SIGCHLD}
         self._child: subprocess.Popen[bytes] | None = None
         self._is_ending = False
@@ -57,17 +54,17 @@ class Keeper:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _keep(self) -> int:
-        began, deaths, code = self._monotonic(), 0, 0
+        began, deaths, code = self._now_s(), 0, 0
         self._telemetry.emit("keeper.started", pid=os.getpid(), app=self._order.app)
         while not self._is_ending:
-            started = self._monotonic()
+            started = self._now_s()
             code = self._keep_one()
             if self._is_ending or code in FINAL_CODES:
                 break
-            deaths = 1 if self._monotonic() - started > HEALTHY_S else deaths + 1
+            deaths = 1 if self._now_s() - started > HEALTHY_S else deaths + 1
             self._wait(wait_s(deaths), code)
         shown = 128 - code if code < 0 else code
-        self._telemetry.emit("keeper.ended", pid=os.getpid(), code=shown, seconds=self._monotonic() - began)
+        self._telemetry.emit("keeper.ended", pid=os.getpid(), code=shown, seconds=self._now_s() - began)
         return shown
 
     def _keep_one(self) -> int:
@@ -85,11 +82,14 @@ class Keeper:
     def _wait(self, seconds: float, code: int) -> None:
         facts = {"signal": -code} if code < 0 else {"code": code}
         self._telemetry.emit("supervisor.died", **facts, wait_s=seconds)
-        end = self._monotonic() + seconds
-        while not self._is_ending and (left := end - self._monotonic()) > 0:
+        end = self._now_s() + seconds
+        while not self._is_ending and (left := end - self._now_s()) > 0:
             info = signal.sigtimedwait(self._watched, left)
             if info is not None:
                 self._take(info)
+
+    def _now_s(self) -> float:
+        return self._clock.boot_ns() / 1e9
 
     def _take(self, info: signal.struct_siginfo) -> None:
         if info.si_signo == signal.SIGCHLD:

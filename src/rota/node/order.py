@@ -27,6 +27,8 @@ class NodeOrder(Struct, frozen=True):
         write_limit_s: How long a worker may stand still inside a write before it is killed.
         retention_days: How long finished jobs are kept.
         log_format: ``lines`` for people, ``json`` for machines.
+        settings: How the app wants its store opened, by the names of ``rota.app.config.Config``; what is not named is
+            looked for in environment and files.
     """
 
     store: str
@@ -42,6 +44,7 @@ class NodeOrder(Struct, frozen=True):
     write_limit_s: float = 2.0
     retention_days: float = 7.0
     log_format: str = "lines"
+    settings: dict[str, str | int | float] = {}
 
 
 class WorkerStart(Struct, frozen=True):

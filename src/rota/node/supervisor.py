@@ -15,6 +15,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from rota.errors import OutcomeUnknownError, StoreError
 from rota.node.crew import Crew
@@ -179,11 +180,11 @@ class Supervisor:
         hopeless = [asyncio.create_task(place.is_hopeless.wait()) for place in places]
         asked = asyncio.create_task(self._is_ending.wait())
         disowned = asyncio.create_task(self._watch.disowned.wait())
-        everybody_hopeless = asyncio.gather(*hopeless)
-        await asyncio.wait([asked, disowned, everybody_hopeless], return_when=asyncio.FIRST_COMPLETED)
+        no_hope = asyncio.create_task(_all_done(hopeless))
+        reasons: list[asyncio.Task[Any]] = [asked, disowned, no_hope]
+        await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         code = DRAINED if asked.done() else CLOSED if disowned.done() else CONFIG
-        everybody_hopeless.cancel()
-        for task in (asked, disowned):
+        for task in (*reasons, *hopeless):
             task.cancel()
         self._is_ending.set()
         return code
@@ -288,5 +289,5 @@ class Supervisor:
                 await asyncio.sleep(TROUBLE_S)
 
 
-async def _all_done(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _all_done(tasks: Sequence[asyncio.Task[Any]]) -> None:
     await asyncio.wait(tasks)

@@ -1,0 +1,35 @@
+"""A stand-in for a supervisor's ``main``: ``order.app`` says how it behaves; its pids and signals go to ``order.store``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from rota.node.order import NodeOrder
+from rota.node.process import child_argv, read_orders
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+
+def main() -> int:
+    """Note the own pid; then end with a code, or wait for a signal, note it, and end with code 3."""
+    order = msgspec.json.decode(read_orders(), type=NodeOrder)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    if order.app == "with a child":
+        argv = child_argv("tests.unit.node.standin_child", signal.SIGKILL)
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        note(order.store + ".children", child.pid)
+    note(order.store, os.getpid())
+    if order.app.startswith("exit "):
+        return int(order.app.removeprefix("exit "))
+    note(order.store + ".signals", signal.sigwait(SIGNALS))
+    return 3
+
+
+def note(path: str, number: int) -> None:
+    with Path(path).open("a") as file:
+        file.write(f"{int(number)}\n")

@@ -1,0 +1,115 @@
+"""The keeper, with a stand-in for the supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rota.node.keeper import wait_s
+from rota.node.order import NodeOrder
+from tests.unit.node.conftest import is_running
+from tests.unit.node.waiting import until
+
+KEEPER = """
+import sys, msgspec
+from rota.node.keeper import Keeper
+from rota.node.order import NodeOrder
+from rota.telemetry.telemetry import Telemetry
+sys.exit(Keeper(msgspec.json.decode(sys.argv[1], type=NodeOrder), "tests.unit.node.standin_supervisor", Telemetry()).run())
+"""
+
+Noted = Callable[[str], list[int]]
+
+
+@pytest.fixture
+def keep(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> Callable[[str], subprocess.Popen[bytes]]:
+    """Start a keeper whose supervisor behaves as said; pids are noted in ``pids``."""
+
+    def start(behaviour: str) -> subprocess.Popen[bytes]:
+        order = NodeOrder(store=str(tmp_path / "pids"), app=behaviour, name="mitte")
+        process = subprocess.Popen([sys.executable, "-c", KEEPER, msgspec.json.encode(order).decode()])
+        started.append(process)
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_are_passed_on_and_the_exit_code_is_the_supervisors(
+    keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted, number: signal.Signals
+) -> None:
+    """Whoever stops the keeper means the node."""
+    keeper = keep("wait")
+    until(lambda: noted("pids"), "the supervisor to run")
+
+    keeper.send_signal(number)
+
+    assert keeper.wait(10) == 3
+    assert noted("pids.signals") == [number]
+
+
+def test_a_supervisor_that_was_killed_is_started_again(
+    keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted
+) -> None:
+    """The first time at once: the node's jobs wait for it."""
+    keeper = keep("wait")
+    (first,) = until(lambda: noted("pids"), "the supervisor to run")
+
+    os.kill(first, signal.SIGKILL)
+
+    second = until(lambda: noted("pids")[1:], "another supervisor")
+    assert is_running(second[0])
+    assert keeper.poll() is None
+
+
+def test_a_signal_ends_the_wait_for_the_next_start(
+    keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted
+) -> None:
+    """Nobody waits half a minute to stop a node that cannot start."""
+    keeper = keep("exit 1")
+    until(lambda: len(noted("pids")) == 3, "three starts in vain")
+
+    keeper.send_signal(signal.SIGTERM)
+
+    keeper.wait(10)
+    assert len(noted("pids")) <= 4
+
+
+@pytest.mark.parametrize("code", [0, 2, 69, 78])
+def test_what_cannot_be_mended_by_starting_again_is_passed_on(
+    keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted, code: int
+) -> None:
+    """A wrong configuration is told once, not for ever."""
+    keeper = keep(f"exit {code}")
+
+    assert keeper.wait(10) == code
+    assert len(noted("pids")) == 1
+
+
+def test_orphans_are_reaped(keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted, tmp_path: Path) -> None:
+    """As process 1 of a container the keeper is whom the orphans come to; here it is made their parent by name."""
+    code = KEEPER.replace("import sys, msgspec", "import sys, msgspec, ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)")
+    order = NodeOrder(store=str(tmp_path / "pids"), app="with a child", name="mitte")
+    keeper = subprocess.Popen([sys.executable, "-c", code, msgspec.json.encode(order).decode()])
+    try:
+        (supervisor,) = until(lambda: noted("pids"), "the supervisor to run")
+        (orphan,) = until(lambda: noted("pids.children"), "its child")
+
+        os.kill(supervisor, signal.SIGKILL)
+
+        until(lambda: not Path(f"/proc/{orphan}").exists(), "the orphan to be reaped")
+    finally:
+        keeper.terminate()
+        keeper.wait(10)
+
+
+def test_waits_between_starts_grow_to_half_a_minute() -> None:
+    """At once, then slower and slower: a broken node must not eat a core."""
+    assert [wait_s(deaths) for deaths in range(1, 10)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]

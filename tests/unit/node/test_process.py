@@ -1,0 +1,125 @@
+"""A worker process from start to reap, with a stand-in for the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from rota.node.order import WorkerStart
+from rota.node.process import Ending, WorkerProcess
+from rota.worker.order import WorkerOrder
+from tests.unit.node.conftest import is_running
+from tests.unit.node.waiting import until
+
+MODULE = "tests.unit.node.standin"
+
+
+@asynccontextmanager
+async def standin(folder: Path, behaviour: str, *, keeps_log: bool = False) -> AsyncIterator[WorkerProcess]:
+    """Start a stand-in; it is dead when the block is left."""
+    order = WorkerOrder(node_id=1, name="mitte/1", proof="it", table=str(folder / "it.table"), concurrency=2)
+    start = WorkerStart(order=order, app=behaviour, store="", folder=str(folder))
+    process = WorkerProcess.start(start, MODULE, keeps_log=keeps_log)
+    try:
+        yield process
+    finally:
+        process.kill("the test is over")
+
+
+async def test_a_killed_process_is_told_by_its_signal(tmp_path: Path) -> None:
+    """The history of a suspect says what killed it."""
+    async with standin(tmp_path, f"wait {tmp_path}/pid") as process:
+        until((tmp_path / "pid").exists, "the stand-in to run")
+        os.kill(process.pid, signal.SIGKILL)
+        ending = await process.ended()
+
+    assert (ending.code, ending.signal, ending.killed_why) == (None, 9, None)
+    assert ending.memory_bytes > 2**20
+    assert "signal 9 (SIGKILL)" in ending.words
+
+
+async def test_an_exit_is_told_by_its_code(tmp_path: Path) -> None:
+    """Whatever code: only the supervisor knows whether it had asked."""
+    async with standin(tmp_path, "exit") as process:
+        ending = await process.ended()
+
+    assert (ending.code, ending.signal, ending.is_asked) == (5, None, False)
+
+
+async def test_what_it_was_running_and_its_last_lines_are_kept(tmp_path: Path) -> None:
+    """A condemned job's record shows the lines before the end."""
+    async with standin(tmp_path, "segfault", keeps_log=True) as process:
+        ending = await process.ended()
+
+    assert ending.signal == signal.SIGSEGV
+    assert "about to read where nothing is" in ending.last_lines
+    assert process.table.running() == [b"sixteen bytes ok"]
+    assert "it.table.log" not in os.listdir(tmp_path)
+
+
+async def test_a_kill_by_the_supervisor_says_why(tmp_path: Path) -> None:
+    """Who reads the history should not look for a culprit that does not exist."""
+    async with standin(tmp_path, "wait") as process:
+        process.kill("it stood still")
+        ending = await process.ended()
+
+    assert ending.killed_why == "it stood still"
+    assert "sent by its supervisor: it stood still" in ending.words
+
+
+async def test_a_process_that_was_asked_to_end_is_known_as_such(tmp_path: Path) -> None:
+    """Exit 0 forgives only if it was asked for."""
+    async with standin(tmp_path, "term") as process:
+        until(process.table.running, "the stand-in to wait for its signal")
+        process.tell(signal.SIGTERM)
+        ending = await process.ended()
+
+    assert (ending.code, ending.is_asked) == (0, True)
+
+
+async def test_its_own_children_are_killed_with_it(tmp_path: Path) -> None:
+    """A handler's subprocess must not go on while the job runs again elsewhere."""
+    async with standin(tmp_path, "leave") as process:
+        ending = await process.ended()
+
+    child = int((tmp_path / "it.table.child").read_text())
+    assert ending.code == 7
+    assert not is_running(child)
+
+
+async def test_an_end_while_nobody_looked_is_seen_afterwards(tmp_path: Path) -> None:
+    """A supervisor may be stopped while its worker dies."""
+    async with standin(tmp_path, "wait") as process:
+        process.kill("early")
+        until(lambda: not is_running(process.pid), "the process to be dead")
+        ending = await asyncio.wait_for(process.ended(), 5)
+
+    assert ending.signal == 9
+
+
+async def test_signals_after_the_reap_reach_nobody(tmp_path: Path) -> None:
+    """The id may belong to a stranger by then."""
+    async with standin(tmp_path, "exit") as process:
+        await process.ended()
+        process.tell(signal.SIGTERM)
+        process.kill("too late")
+
+
+async def test_a_system_without_pidfd_polls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Development elsewhere: slower to notice, the same in all else."""
+    monkeypatch.delattr(os, "pidfd_open")
+    async with standin(tmp_path, "exit") as process:
+        ending = await process.ended()
+
+    assert ending.code == 5
+
+
+def test_an_unknown_signal_has_words_too() -> None:
+    """Real-time signals have no name."""
+    assert "signal 63 (unknown)" in Ending(None, 63, 0, 0.0).words

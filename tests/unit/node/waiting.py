@@ -1,0 +1,20 @@
+"""Waiting for a condition of another process, with an end to it: no test here sleeps for a fixed time and hopes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+    """Return the first true value of ``condition``; fail, naming ``what``, if there is none in time."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.005)
