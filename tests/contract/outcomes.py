@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from rota.model.job import ClaimedJob
 from rota.model.outcome import Failure, Kind, Outcome
+from rota.model.state import State
 
 BURNT: Final = Failure(type="BurntError", message="it is black", traceback="Traceback: bake() at 300 degrees")
 
@@ -55,3 +57,14 @@ def expired(job: ClaimedJob) -> Outcome:
 def given_back(job: ClaimedJob) -> Outcome:
     """The worker could not start it."""
     return _outcome(job, Kind.GIVEN_BACK)
+
+
+Settle = Callable[[ClaimedJob], Outcome]
+FAR = 2**51
+"""Microseconds since 1970: in the year 2041."""
+FINALS: list[tuple[Settle, State]] = [
+    (succeeded, State.SUCCEEDED),
+    (failed, State.FAILED),
+    (cancelled, State.CANCELLED),
+    (expired, State.EXPIRED),
+]

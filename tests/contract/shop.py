@@ -311,3 +311,10 @@ def a_node(name: str, *, proof: str = "", lease_ms: int = 8_000) -> NewNode:
 def tokens(jobs: Iterable[ClaimedJob | JobRow | NewJob]) -> list[bytes]:
     """Return the tokens of these jobs, in order."""
     return [job.token for job in jobs]
+
+
+async def one_running(shop: Shop, key: str | None = None) -> tuple[Worker, ClaimedJob]:
+    """Return a worker and the job that it holds."""
+    await shop.submit(shop.job(key))
+    worker = await shop.worker()
+    return worker, await worker.claim_one()

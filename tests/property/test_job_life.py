@@ -23,28 +23,11 @@ from rota.model.state import State
 from rota.store.port import Blame, JobFilter
 from rota.store.sqlite.store import SqliteStore
 from rota.testing.clock import ManualClock
-from tests.checkers.conservation import conservation
-from tests.checkers.history import (
-    AnyEvent,
-    Cancelled,
-    Counted,
-    Ended,
-    Found,
-    Killed,
-    Reopened,
-    Settled,
-    Started,
-    Submitted,
-    Submitting,
-)
-from tests.checkers.key_order import key_order
-from tests.checkers.no_job_lost import no_job_lost
-from tests.checkers.one_runner import one_runner
-from tests.checkers.settled_once import settled_once
 from tests.contract.outcomes import BURNT
 from tests.contract.shop import KILLED, OVENS, CountingEntropy, Shop, Worker
 from tests.faults import Fault, faulty_store
 from tests.property.life_model import Model
+from tests.property.life_story import Story
 
 T = TypeVar("T")
 KEYS = st.sampled_from([None, "mitte", "wedding", "moabit"])
@@ -91,17 +74,11 @@ class JobLife(RuleBasedStateMachine):
         self.workers: list[Worker] = []
         self.running: list[PastRun] = []
         self.past: list[PastRun] = []
-        self.events: list[AnyEvent] = []
+        self.story = Story()
         self.is_paused = False
         self.was_claimed = False
-        self.ticks = 0
 
     # The step's tools.
-
-    def tick(self) -> int:
-        """Return a moment that is later than all before it: events of one history must be in order."""
-        self.ticks += 1
-        return self.ticks
 
     def now(self) -> int:
         """Return the store's time."""
@@ -132,18 +109,14 @@ class JobLife(RuleBasedStateMachine):
     def submit(self, wanted: list[tuple[str | None, int | None, int]], fault: Fault | None) -> None:
         """Hand in a batch; whatever happened to the reply, it is in once."""
         jobs = [self.shop.job(key, delay=delay, priority=priority) for key, delay, priority in wanted]
-        batch = str(self.tick())
-        for index, job in enumerate(jobs):
-            said = (job.token.hex(), job.queue, job.key)
-            is_delayed = job.due_at is not None
-            self.events.append(_submitting(self.ticks, *said, batch=batch, index=index, is_delayed=is_delayed))
+        self.story.submitting(jobs)
 
         reply = self.do(lambda: self.shop.store.submit(jobs), fault)
 
         assert reply.duplicates == ({job.token for job in jobs} if fault is Fault.LOST_REPLY else set())
         for job in jobs:
             self.model.accept(job, self.now())
-            self.events.append(Submitted(at=self.tick(), token=job.token.hex()))
+            self.story.submitted(job)
 
     @precondition(lambda self: self.model.jobs)
     @rule(pick=PICKS)
@@ -166,7 +139,7 @@ class JobLife(RuleBasedStateMachine):
 
         is_told_twice = fault is Fault.LOST_REPLY and before in (State.WAITING, State.SCHEDULED)
         assert reply.was == (State.CANCELLED if is_told_twice else before)
-        self.events.append(Cancelled(at=self.tick(), token=job.new.token.hex(), state=before))
+        self.story.cancelled(job.new.token, before)
         if before == State.RUNNING:
             job.cancel_asked = True
         elif not before.is_final:
@@ -181,7 +154,7 @@ class JobLife(RuleBasedStateMachine):
         self.do(lambda: self.shop.store.reopen(job.new.token))
 
         job.reopen(self.model.next_place())
-        self.events.append(Reopened(at=self.tick(), token=job.new.token.hex()))
+        self.story.reopened(job.new.token)
 
     def reopenable(self) -> list[Any]:
         """Return what can be put back."""
@@ -232,8 +205,7 @@ class JobLife(RuleBasedStateMachine):
         )
         job.fence, job.holder, job.is_reopened = claimed.fence, worker.name, False
         self.running.append(PastRun(worker, claimed, None))
-        token = claimed.token.hex()
-        self.events.append(Started(at=self.tick(), token=token, fence=claimed.fence, worker=str(worker.id)))
+        self.story.started(claimed, worker.id)
 
     @precondition(lambda self: self.running)
     @rule(pick=PICKS, kind=KINDS, delay=st.sampled_from([0, 5, 60]), fault=FAULTS)
@@ -286,12 +258,9 @@ class JobLife(RuleBasedStateMachine):
     def _record(self, run: PastRun, outcome: Outcome) -> None:
         self.model.jobs[outcome.token].settle(outcome, self.now())
         self.past.append(PastRun(run.worker, run.job, outcome))
-        token = outcome.token.hex()
         if run in self.running:
-            self.events.append(Ended(at=self.tick(), token=token, fence=outcome.fence))
-        if outcome.kind.is_final:
-            state = outcome.kind.name.lower()
-            self.events.append(Settled(at=self.tick(), token=token, fence=outcome.fence, state=state))
+            self.story.ended(outcome)
+        self.story.settled(outcome)
 
     # What befalls them.
 
@@ -301,7 +270,7 @@ class JobLife(RuleBasedStateMachine):
         worker, self.workers[who] = self.workers[who], self.hire()
         held = [run for run in self.running if run.worker is worker]
         blamed = [run.job.token for number, run in enumerate(held) if running >> (number % 4) & 1]
-        self.events.append(Killed(at=self.tick(), worker=str(worker.id)))
+        self.story.killed(worker.id)
 
         self.do(lambda: self.shop.store.close_worker(worker.id), fault)
         blame = Blame(running=blamed, failure=KILLED, forgives=forgives)
@@ -340,7 +309,7 @@ class JobLife(RuleBasedStateMachine):
 
     def _condemn(self, run: PastRun) -> None:
         token = run.job.token
-        self.events.append(Killed(at=self.tick(), worker=str(run.worker.id)))
+        self.story.killed(run.worker.id)
         self.runner.run(self.inner.close_worker(run.worker.id))
         blame = Blame(running=[token], failure=KILLED, condemns=True)
 
@@ -408,33 +377,13 @@ class JobLife(RuleBasedStateMachine):
             self.runner.close()
 
     def _judge(self) -> None:
-        kept = set(self.model.jobs)
-        events = [event for event in self.events if not _is_about(event, kept)]
         rows = self.runner.run(self.inner.jobs(JobFilter(limit=1_000)))
-        events += [Found(at=self.tick(), token=row.token.hex(), state=row.state) for row in rows]
         live = len(self.model.live())
-        events.append(Counted(at=self.tick(), live=live, finished=len(self.model.jobs) - live))
-        assert no_job_lost(events, all_done=False) == []
-        assert settled_once(events) == []
-        assert one_runner(events) == []
-        assert key_order(events) == []
-        assert conservation(events) == []
-
-
-def _is_about(event: AnyEvent, kept: set[bytes]) -> bool:
-    """Whether an event speaks of a job that has been pruned: the store can say nothing of it any more."""
-    token = getattr(event, "token", None)
-    return token is not None and bytes.fromhex(token) not in kept
+        assert self.story.judge(rows, live=live, finished=len(self.model.jobs) - live) == []
 
 
 def _picked(things: list[T], pick: int) -> T:
     return things[pick % len(things)]
-
-
-def _submitting(
-    at: int, token: str, queue: str, key: str | None, *, batch: str, index: int, is_delayed: bool
-) -> Submitting:
-    return Submitting(at=at, token=token, queue=queue, key=key, batch=batch, index=index, is_delayed=is_delayed)
 
 
 TestJobLife = JobLife.TestCase
