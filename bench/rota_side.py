@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
+import sysconfig
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from bench.side import ROOT, BenchError, Side, Workers, until
@@ -14,6 +15,7 @@ from rota.app.engine import open_store
 from rota.store.port import Store
 
 T = TypeVar("T")
+ROTA = str(Path(sysconfig.get_path("scripts")) / "rota")
 QUEUE = "default"
 CONCURRENCY = 64
 
@@ -42,7 +44,7 @@ class RotaSide(Side):
     def workers(self, processes: int) -> Iterator[Workers]:
         """Start a node; it waits because its queue is paused, until the gate opens."""
         with (self.folder / "node.log").open("wb") as log:
-            program = [sys.executable, "-m", "rota", "run", "bench.rota_app:app"]
+            program = [ROTA, "run", "bench.rota_app:app"]
             program += ["-p", str(processes), "-c", str(CONCURRENCY)]
             node = subprocess.Popen(
                 program, env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+ROTA = str(Path(sysconfig.get_path("scripts")) / "rota")
 DRAIN_S = 30.0
 
 
@@ -16,7 +17,7 @@ class Node:
     """``rota run`` for as long as the ``with`` block lasts; ``drain()`` ends it in good order."""
 
     def __init__(self, app: str, *, processes: int, concurrency: int, log: Path) -> None:
-        program = [sys.executable, "-m", "rota", "run", app, "-p", str(processes), "-c", str(concurrency)]
+        program = [ROTA, "run", app, "-p", str(processes), "-c", str(concurrency)]
         self._log = log
         self._file = log.open("wb")
         self._process = subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT)

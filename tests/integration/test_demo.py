@@ -74,7 +74,13 @@ def test_a_job_that_overtakes_the_one_ahead_in_its_package_is_found() -> None:
 
 
 def test_an_interrupted_job_that_nobody_took_up_is_not_good() -> None:
-    assert not judged(without="a").is_good
+    entries = [entry for entry in GOOD if (entry.token, entry.fence) != ("a", 2)]
+
+    verdict = judge(entries, FILES, FENCES | {"a": 1}, CRASH)
+
+    assert verdict.interrupted == ["a"]
+    assert verdict.recovery == []
+    assert not verdict.is_good
 
 
 @pytest.mark.slow
