@@ -253,7 +253,7 @@ class Claimer:
                 self._hands.cancel(job.token)
         if unknown:
             self._telemetry.emit("jobs.adopted", worker=self._name, jobs=len(unknown))
-            self._telemetry.count("jobs.adopted", len(unknown))
+            self._telemetry.count("claims.adopted", len(unknown))
             self._holdings.take(unknown)
             self._hands.take(unknown)
 

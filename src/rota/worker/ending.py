@@ -59,7 +59,7 @@ class Endings:
             self._telemetry.emit("job.cancelled", token=attempt.job.token, task=attempt.spec.name, worker=self.worker)
             return self._outcome(attempt, Verdict(Kind.CANCELLED), now_us)
         if attempt.is_given_back:
-            self._telemetry.count("jobs.given_back")
+            self._telemetry.count("claims.given_back")
             return self._outcome(attempt, Verdict(Kind.GIVEN_BACK), now_us)
         return self.of_error(attempt, error)
 

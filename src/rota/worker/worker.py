@@ -321,7 +321,7 @@ class Worker:
             self._settler.add(_given_back(job), job.claim_no)
         self._given_back += len(jobs)
         if jobs:
-            self._telemetry.count("jobs.given_back", len(jobs))
+            self._telemetry.count("claims.given_back", len(jobs))
             self._telemetry.emit("jobs.given_back", worker=self._me.name, jobs=len(jobs), why="the worker ends")
 
     def _loop_blocked(self, seconds: float) -> None:
