@@ -98,7 +98,7 @@ def test_jobs_are_listed_newest_first(shop: Folder) -> None:
 
     assert said.code == 0
     assert said.lines[0].split() == [
-        "TOKEN", "STATE", "TASK", "KEY", "SUBMITTED", "WHAT", "TRIES", "QUEUE", "WORKER",
+        "TOKEN", "STATE", "TASK", "KEY", "AGE", "WHAT", "TRIES", "QUEUE", "WORKER",
     ]  # fmt: skip
     listed = [line.split()[0] for line in said.lines[1:]]
     assert listed == sorted(listed, reverse=True)

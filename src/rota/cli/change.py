@@ -19,7 +19,7 @@ class Change:
     """The last change.
 
     Attributes:
-        at: When it was complete, microseconds since 1970.
+        at: When it was complete, microseconds since 1970; ``None`` while it goes on: somebody drains.
         joined: Who came and is there, by name.
         left: Who went and has not come back, by name.
         replaced: Whose process ended and was followed by another of the same name.
@@ -27,7 +27,7 @@ class Change:
         after: The ring after it.
     """
 
-    at: int
+    at: int | None
     joined: tuple[str, ...]
     left: tuple[str, ...]
     replaced: tuple[str, ...]
@@ -41,7 +41,7 @@ class Change:
             f"{', '.join(names)} {verb}"
             for names, verb in (
                 (self.joined, "joined"),
-                (self.left, "left"),
+                (self.left, "left" if self.at is not None else "drains" if len(self.left) == 1 else "drain"),
                 (self.replaced, "ended and came back" if len(self.replaced) == 1 else "ended and came back each"),
             )
             if names
@@ -52,13 +52,20 @@ class Change:
 def last_change(queue: str, there: Sequence[WorkerRow], gone: Sequence[DepartedRow]) -> Change | None:
     """Return the last change of a queue's ring, as far as the rows tell; ``None`` if nobody ever came.
 
-    When a worker began to drain is not on record: it counts as gone when it was closed.
+    When a worker began to drain is not on record: as long as it does, that is the last change, and later it counts as gone
+    when it was closed.
     """
     from rota.ring.member import Member
     from rota.ring.ring import Ring
 
+    members_now = [row for row in there if queue in row.queues and not row.is_alone]
+    if leaving := [row for row in members_now if row.is_draining]:
+        whole = {Member(row.name, row.weight) for row in members_now}
+        rest = {Member(row.name, row.weight) for row in members_now if not row.is_draining}
+        names = tuple(sorted(row.name for row in leaving))
+        return Change(None, (), names, (), before=Ring.of(whole), after=Ring.of(rest))
     spans: list[tuple[WorkerRow | DepartedRow, int | None]] = [
-        *((row, None) for row in there if queue in row.queues and not row.is_alone),
+        *((row, None) for row in members_now),
         *((row, row.closed_at) for row in gone if queue in row.queues and not row.is_alone),
     ]
     instants = sorted({at for row, end in spans for at in (row.registered_at, end) if at is not None}, reverse=True)

@@ -13,7 +13,7 @@ from rota.cli.exits import Exit, stop
 from rota.cli.facts import check_facts, queue_facts, worker_facts
 from rota.cli.open import with_store
 from rota.cli.output import Cell, Column, hint, paint, put, put_json, put_json_lines, put_table, say
-from rota.cli.words import ago, count, did_you_mean
+from rota.cli.words import age, count, did_you_mean
 
 if TYPE_CHECKING:
     from rota.store.port import Check, Store
@@ -129,7 +129,7 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
         Column("HOLDS", is_number=True),
         Column("QUEUES", rank=1),
         Column("TASKS", rank=4),
-        Column("SINCE", rank=3, is_whole=True),
+        Column("UP", rank=3, is_number=True, is_whole=True),
         Column("STATE", is_whole=True),
     )
     body: list[list[str | Cell]] = []
@@ -137,7 +137,7 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
         node = nodes.get(row.node_id)
         leaves = row.is_draining or (node is not None and node.is_draining)
         state = Cell("draining", "yellow") if leaves else Cell("runs one alone", "blue") if row.is_alone else "works"
-        since = ago(row.registered_at, now)
+        since = age(row.registered_at, now)
         body.append(
             [row.name, str(row.pid or ""), f"{row.held:,}", " ".join(row.queues), " ".join(row.tasks), since, state]
         )

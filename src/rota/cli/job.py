@@ -13,7 +13,7 @@ from rota.cli.exits import Exit, stop
 from rota.cli.facts import JSON_CODEC, decoded, job_story, submitted_us
 from rota.cli.jobs import absent, known_tasks, now_us
 from rota.cli.open import with_store
-from rota.cli.output import Cell, hint, paint, put, put_facts, put_json, say, state_cell
+from rota.cli.output import Cell, hint, paint, put, put_facts, put_hanging, put_json, say, state_cell
 from rota.cli.story import story_of
 from rota.cli.words import ago, count, did_you_mean, local, span
 from rota.model.state import State
@@ -84,17 +84,17 @@ def _tell(row: JobRow, history: list[HistoryEntry], why: str | None) -> None:
     if row.state in (State.FAILED, State.CANCELLED, State.EXPIRED):
         hint(f"Put it back: rota retry {token_text(row.token)}")
     elif not row.state.is_final:
-        hint(f"Wait for it: rota wait {token_text(row.token)} · cancel it: rota cancel {token_text(row.token)}")
+        hint(f"Wait for it: rota wait {token_text(row.token)}")
 
 
 def _tell_story(row: JobRow, history: list[HistoryEntry]) -> None:
     lines = story_of(row, history)
     first = lines[0].at
-    times = [f"+{span(max(line.at - first, 0))}" for line in lines]
+    times = [f"+{span(line.at - first)}" if line.at > first else "0" for line in lines]
     wide = max(len(time) for time in times)
     put("")
     for time, line in zip(times, lines, strict=True):
-        put(f"  {paint(time.rjust(wide), 'dim')}  {paint(line.text, line.style)}")
+        put_hanging(f"  {time.rjust(wide)}", Cell(line.text, line.style))
     failures = [row.failure, *(entry.failure for entry in reversed(history))]
     trace = next((failure.traceback for failure in failures if failure is not None and failure.traceback), "")
     if trace and row.state is not State.SUCCEEDED:

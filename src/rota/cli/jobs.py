@@ -14,7 +14,7 @@ from rota.cli.exits import Exit, stop
 from rota.cli.facts import JSON_CODEC, decoded, job_facts, submitted_us
 from rota.cli.open import with_store
 from rota.cli.output import Cell, Column, hint, put, put_json, put_json_lines, put_table, say, state_cell
-from rota.cli.words import ago, did_you_mean, one_line, span
+from rota.cli.words import age, ago, did_you_mean, one_line, span
 from rota.model.state import State
 from rota.model.token import token_from_text, token_text
 
@@ -31,7 +31,7 @@ COLUMNS = (
     Column("STATE", is_whole=True),
     Column("TASK"),
     Column("KEY", rank=1),
-    Column("SUBMITTED", rank=2, is_whole=True),
+    Column("AGE", rank=2, is_number=True, is_whole=True),
     Column("WHAT", rank=3),
     Column("TRIES", rank=4, is_number=True),
     Column("QUEUE", rank=5),
@@ -100,7 +100,7 @@ def jobs(
     if len(rows) > len(shown):
         hint(f"More: {_next_page(shown[-1], state, task, queue, key, limit)}")
     elif not as_json and State.FAILED in {row.state for row in shown}:
-        hint("Why: rota job TOKEN · put it back: rota retry TOKEN")
+        hint("Why they failed: rota job TOKEN. Put one back: rota retry TOKEN.")
 
 
 def _state_of(word: str) -> State:
@@ -155,7 +155,7 @@ def _cells(row: JobRow) -> list[str | Cell]:
         state_cell(row.state.value),
         row.task,
         row.key or "",
-        ago(submitted_us(row.token), now),
+        age(submitted_us(row.token), now),
         what(row, now),
         str(row.attempts),
         row.queue,
@@ -335,4 +335,4 @@ def _stop_for(row: JobRow) -> NoReturn:
         says = f"job {token} expired before it was started"
     if row.failure is not None:
         says += f": {row.failure.type}: {one_line(row.failure.message)}"
-    stop(Exit.JOB_FAILED, f"{says.rstrip('.')}.", f"Its story: rota job {token} · put it back: rota retry {token}")
+    stop(Exit.JOB_FAILED, f"{says.rstrip('.')}.", f"Its story: rota job {token}\nPut it back: rota retry {token}")

@@ -63,26 +63,40 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{codes}m{text}\x1b[0m" if codes and is_coloured(stream or sys.stdout) else text
 
 
-def say(text: str) -> None:
-    """Tell the person something that is not data."""
-    print(text, file=sys.stderr, flush=True)
+def say(text: str, style: str = "", *, label: str = "", label_style: str = "") -> None:
+    """Tell the person something that is not data; a terminal's lines end between words, and never within a token."""
+    wide = width_of(sys.stderr)
+    lines = f"{label} {text}".lstrip().splitlines() if wide is None else _wrapped(f"{label} {text}".lstrip(), wide)
+    body = "\n".join(lines)[len(label) :]
+    painted = "\n".join(paint(line, style, sys.stderr) for line in body.splitlines()) if style else body
+    print(paint(label, label_style, sys.stderr) + painted if label else painted, file=sys.stderr, flush=True)
+
+
+def _wrapped(text: str, wide: int) -> list[str]:
+    from textwrap import wrap
+
+    return [
+        part
+        for line in text.splitlines()
+        for part in wrap(line, wide, break_long_words=False, break_on_hyphens=False, drop_whitespace=True) or [""]
+    ]
 
 
 def hint(text: str) -> None:
     """Say what to do or type next."""
-    say(paint(text, "dim", sys.stderr))
+    say(text, "dim")
 
 
 def fail(text: str, advice: str = "") -> None:
     """Say what went wrong, and below it what to do."""
-    say(f"{paint('rota:', 'bold red', sys.stderr)} {text}")
+    say(text, label="rota:", label_style="bold red")
     if advice:
         hint(advice)
 
 
 def warn(text: str) -> None:
     """Say what may turn out to be wrong."""
-    say(f"{paint('note:', 'yellow', sys.stderr)} {text}")
+    say(text, label="note:", label_style="yellow")
 
 
 def put(text: str) -> None:
@@ -170,7 +184,17 @@ def put_facts(facts: Sequence[tuple[str, str | Cell]]) -> None:
     wide = max((len(name) for name, _ in facts), default=0)
     for name, value in facts:
         cell = value if isinstance(value, Cell) else Cell(value)
-        put(f"{paint(name.ljust(wide), 'dim')}  {paint(cell.text, cell.style)}".rstrip())
+        put_hanging(name.ljust(wide), cell)
+
+
+def put_hanging(head: str, cell: Cell) -> None:
+    """Write a head and a text; on a terminal the text's further lines begin under its first."""
+    room = width_of(sys.stdout)
+    indent = len(head) + 2
+    lines = [cell.text] if room is None else _wrapped(cell.text, max(room - indent, 20)) or [""]
+    put(f"{paint(head, 'dim')}  {paint(lines[0], cell.style)}".rstrip())
+    for line in lines[1:]:
+        put(" " * indent + paint(line, cell.style))
 
 
 def state_cell(state: str) -> Cell:

@@ -95,7 +95,8 @@ def _show(queue: str, there: Membership, gone: Sequence[DepartedRow]) -> None:
         put(paint(f"draining, out of the ring: {', '.join(draining)}", "yellow"))
     change = last_change(queue, there.workers, gone)
     if change is not None:
-        put(f"{paint('last change', 'dim')}  {ago(change.at, now_us())}: {change.sentence}")
+        when = "now" if change.at is None else ago(change.at, now_us())
+        put(f"{paint('last change', 'dim')}  {when}: {change.sentence}")
         _show_moves(change)
 
 

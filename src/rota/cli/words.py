@@ -44,6 +44,13 @@ def ago(at_us: int | None, now_us: int) -> str:
     return f"{span(now_us - at_us)} ago" if at_us <= now_us else f"in {span(at_us - now_us)}"
 
 
+def age(at_us: int, now_us: int) -> str:
+    """Return how long ago an instant is in its largest unit, for columns: ``12 min``."""
+    seconds = max(0, now_us - at_us) // _US
+    sizes = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    return next((f"{seconds // size} {unit}" for size, unit in sizes if seconds >= size), "now")
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return ``1 job`` or ``1,200 jobs``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

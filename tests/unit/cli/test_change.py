@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from rota.cli.change import last_change
 from rota.store.port import DepartedRow, WorkerRow
 
@@ -55,6 +57,15 @@ def test_a_crashed_process_that_came_back_moved_nothing() -> None:
     assert change.replaced == ("b/1",)
     assert change.before.moved_to(change.after) == ()
     assert change.sentence == "b/1 ended and came back"
+
+
+def test_a_worker_that_drains_is_the_change() -> None:
+    """It is out of the ring already, and still there."""
+    change = last_change("default", [there("a/1", 1), replace(there("b/1", 1), is_draining=True)], [])
+
+    assert change is not None
+    assert (change.at, change.left, change.sentence) == (None, ("b/1",), "b/1 drains")
+    assert [one.name for one in change.after.members] == ["a/1"]
 
 
 def test_other_queues_and_those_who_run_one_alone_do_not_count() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rota.cli.words import ago, count, did_you_mean, iso, one_line, share, span
+from rota.cli.words import age, ago, count, did_you_mean, iso, one_line, share, span
 
 MS, S, MIN, H, D = 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
 
@@ -30,6 +30,11 @@ def test_past_and_future_are_told_apart() -> None:
     assert ago(10 * S, 15 * S) == "5.0 s ago"
     assert ago(75 * S, 15 * S) == "in 1 min 0 s"
     assert ago(None, 0) == ""
+
+
+def test_an_age_in_a_column_has_one_unit() -> None:
+    """A column of ages is compared, not read."""
+    assert [age(0, us) for us in (400 * MS, 3 * S, 12 * MIN, 5 * H, 9 * D)] == ["now", "3 s", "12 min", "5 h", "9 d"]
 
 
 def test_instants_for_programs_always_have_the_same_form() -> None:
