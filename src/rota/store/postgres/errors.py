@@ -1,0 +1,165 @@
+"""From the driver's errors to ours, in one place.
+
+    40001, 40P01   rolled back for certain: tried again      57P0x, 08…, lost connection   unknown after a write
+    53100          no room        25006   read-only          58030, XX…                    broken: not retried past
+    RO…            raised by our own functions, with a sentence and values
+
+Nothing else in the engine looks at a driver's error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from rota.errors import (
+    InvalidArgumentsError,
+    InvalidTokenError,
+    NodeClosedError,
+    NotAllowedError,
+    OutcomeUnknownError,
+    RotaError,
+    SchemaVersionError,
+    StoreBrokenError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    TokenReusedError,
+    UnknownTokenError,
+)
+
+RETRIED_STATES = frozenset({"40001", "40P01"})
+"""Serialisation failure and deadlock: the transaction was rolled back, so that trying again is safe for any call."""
+
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+)
+
+
+class TakenError(StoreError):
+    """A token that was said to be new exists. Never leaves the engine: the careful statement is tried instead."""
+
+
+class SkewedError(StoreError):
+    """A token's own time is too far off. Never leaves the engine: the careful statement says which."""
+
+
+def is_retried(problem: BaseException) -> bool:
+    """Whether the same call may simply be made again."""
+    return getattr(problem, "sqlstate", None) in RETRIED_STATES
+
+
+def is_lost(problem: BaseException) -> bool:
+    """Whether the connection went away, so that nobody knows whether a write was carried out."""
+    state = getattr(problem, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith(("08", "57P"))
+    return isinstance(problem, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | asyncio.TimeoutError)
+
+
+def translated(problem: BaseException, *, where: str, doing: str, writes: bool) -> RotaError:
+    """Return our error for the driver's.
+
+    Args:
+        where: The store, without secrets.
+        doing: The function that was called.
+        writes: Whether a lost reply leaves open what happened.
+    """
+    says = str(problem) or type(problem).__name__
+    state = getattr(problem, "sqlstate", None)
+    if isinstance(state, str):
+        own = _own(state, says, getattr(problem, "detail", None) or "")
+        if own is not None:
+            return own
+        known = _known(state, says, where, doing)
+        if known is not None:
+            return known
+    if is_lost(problem):
+        if writes:
+            return OutcomeUnknownError(
+                f"the connection to {where} was lost during {doing} ({says}): it may or may not have been done. "
+                "Asking again is safe.",
+                store=where,
+            )
+        return unavailable(problem, where=where)
+    return StoreError(f"{doing} on {where} failed: {says}. Nothing was written.", store=where, sqlstate=state)
+
+
+def unavailable(problem: BaseException, *, where: str) -> StoreUnavailableError:
+    """Return the error for a server that cannot be reached."""
+    says = str(problem) or type(problem).__name__
+    return StoreUnavailableError(
+        f"{where} cannot be reached: {says}. Nothing was written. Is the server running, and is the address right?",
+        store=where,
+    )
+
+
+def _own(state: str, says: str, detail: str) -> RotaError | None:
+    """Errors that our functions raise on purpose."""
+    match state:
+        case "RO105":
+            if not detail:
+                return SkewedError(says)
+            return InvalidTokenError(
+                f"{says}: a token is made when its job is submitted. Nothing was written. "
+                "Check the clock of the machine that made it, or use `uniques` for ids of another kind.",
+                value=detail,
+            )
+        case "RO106":
+            return TokenReusedError(
+                f"{says}. Nothing was written. One token stands for one job: make a new one for another job.",
+                token=detail,
+            )
+        case "RO108":
+            return NotAllowedError(f"{says}. Nothing was changed.")
+        case "RO204":
+            return UnknownTokenError(f"{says}. It was never submitted here, or its record is past retention.")
+        case "RO310":
+            return NodeClosedError(
+                f"{says}: it was declared dead and may start nothing any more. What it held is being given to others. "
+                "It must end; its supervisor starts another."
+            )
+        case "23505":
+            return TakenError(says)
+        case _:
+            return None
+
+
+def _known(state: str, says: str, where: str, doing: str) -> RotaError | None:
+    """Errors of the server that callers can do something about."""
+    if state == "53100":
+        return StoreFullError(f"{where} has no room left on its disk: {says}. Nothing was written.", store=where)
+    if state == "25006":
+        return StoreReadOnlyError(
+            f"{where} may not be written: {says}. Nothing was written. Is it a standby? Use the primary's address.",
+            store=where,
+        )
+    if state == "58030" or state.startswith("XX"):
+        return StoreBrokenError(
+            f"{where} reports damage during {doing}: {says}. Look at the server's log.", store=where
+        )
+    if state in ("3F000", "42P01", "42883", "42703"):
+        return SchemaVersionError(
+            f"the schema in {where} is not the one that this code needs: {says}. Run `rota migrate`.", store=where
+        )
+    if state in ("55P03", "57014") or state in RETRIED_STATES:
+        return StoreBusyError(
+            f"{doing} on {where} was given up: {says}. Nothing was written. Asking again is safe.", store=where
+        )
+    if state.startswith("53"):
+        return StoreUnavailableError(f"{where} is out of resources: {says}. Nothing was written.", store=where)
+    if state in ("22021", "22P05"):
+        return InvalidArgumentsError(
+            f"{doing}: a name or key holds a character that PostgreSQL cannot store (the zero character): {says}. "
+            "Nothing was written."
+        )
+    if state in ("42501", "28000", "28P01", "3D000"):
+        return StoreUnavailableError(f"{where} refused: {says}. Nothing was written.", store=where)
+    return None

@@ -1,0 +1,161 @@
+-- 001_first: everything that the engine keeps. Run before the new code.
+--
+-- Live holds unfinished jobs only and stays small and hot; finished is append-only. A claim changes no indexed column
+-- (ready stays true while a job is held), so that it is a HOT update: fillfactor leaves room for it on the same page.
+-- Instants are microseconds since 1970. Autovacuum comes after so many dead rows, not after a share of the table.
+
+CREATE TABLE house (
+    is_only      boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    epoch        bigint NOT NULL DEFAULT 1,
+    orchestrator bigint
+);
+INSERT INTO house DEFAULT VALUES;
+
+CREATE TABLE queues (
+    id        smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name      text NOT NULL UNIQUE,
+    is_paused boolean NOT NULL DEFAULT false
+);
+
+CREATE TABLE tasks (
+    id   integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE
+);
+
+-- seq has no cache: a cached sequence gives a later job the lower number, and the key's order is lost.
+-- place is rota.model.slot.place_of: a job's place in its slot's line as one number, whatever the priorities.
+-- due_at is set only while it lies ahead (or has not been staged yet).
+-- recorded is the highest fence whose outcome was written without removing the row (retry, snooze, given back, reopened):
+-- a settle that comes a second time finds it there.
+CREATE TABLE live (
+    token        uuid PRIMARY KEY,
+    seq          bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
+    place        bigint NOT NULL GENERATED ALWAYS AS (((100 - priority)::bigint << 52) | seq) STORED,
+    due_at       bigint,
+    expires_at   bigint,
+    holder       bigint,
+    claimed_at   bigint,
+    ready_at     bigint,
+    submitted_at bigint NOT NULL,
+    fence        bigint NOT NULL DEFAULT 0,
+    recorded     bigint NOT NULL DEFAULT -1,
+    task_id      integer NOT NULL,
+    hash16       integer NOT NULL,
+    attempts     integer NOT NULL DEFAULT 0,
+    crashes      integer NOT NULL DEFAULT 0,
+    queue_id     smallint NOT NULL,
+    slot         smallint NOT NULL GENERATED ALWAYS AS ((hash16 >> 6)::smallint) STORED,
+    priority     smallint NOT NULL,
+    codec        smallint NOT NULL,
+    head         boolean NOT NULL DEFAULT false,
+    ready        boolean NOT NULL,
+    alone        boolean NOT NULL DEFAULT false,
+    cancel_asked boolean NOT NULL DEFAULT false,
+    key          text,
+    payload      bytea NOT NULL,
+    meta         bytea
+) WITH (
+    fillfactor = 60,
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000,
+    autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX live_ready ON live (queue_id, slot, place) WHERE ready AND NOT alone;
+CREATE INDEX live_ranked ON live (queue_id, slot, place) WHERE ready AND NOT alone AND priority <> 0;
+CREATE UNIQUE INDEX live_head ON live (queue_id, key) WHERE head;
+CREATE INDEX live_line ON live (queue_id, key, seq) WHERE NOT head AND key IS NOT NULL AND due_at IS NULL;
+CREATE INDEX live_due ON live (queue_id, slot, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX live_alone ON live (seq) WHERE alone;
+
+-- No unique key: a second arrival of the same key would wait for a stranger's transaction.
+CREATE TABLE turns (
+    queue_id smallint NOT NULL,
+    slot     smallint NOT NULL,
+    key      text NOT NULL
+) WITH (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX turns_slot ON turns (queue_id, slot);
+
+CREATE TABLE finished (
+    token        uuid PRIMARY KEY,
+    seq          bigint NOT NULL,
+    submitted_at bigint NOT NULL,
+    started_at   bigint,
+    settled_at   bigint NOT NULL,
+    expires_at   bigint,
+    fence        bigint NOT NULL,
+    recorded     bigint NOT NULL,
+    worker       bigint,
+    task_id      integer NOT NULL,
+    hash16       integer NOT NULL,
+    attempts     integer NOT NULL,
+    crashes      integer NOT NULL,
+    queue_id     smallint NOT NULL,
+    priority     smallint NOT NULL,
+    codec        smallint NOT NULL,
+    state        smallint NOT NULL,
+    cancel_asked boolean NOT NULL,
+    key          text,
+    payload      bytea NOT NULL,
+    meta         bytea,
+    result       bytea,
+    failure      bytea
+);
+CREATE INDEX finished_unwell ON finished (token) WHERE state <> 0;
+
+CREATE TABLE history (
+    token      uuid NOT NULL,
+    fence      bigint NOT NULL,
+    kind       text NOT NULL,
+    no         bigint GENERATED ALWAYS AS IDENTITY,
+    at         bigint NOT NULL,
+    worker     text NOT NULL DEFAULT '',
+    failure    bytea,
+    started_at bigint,
+    PRIMARY KEY (token, fence, kind)
+);
+
+CREATE TABLE nodes (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name          text NOT NULL,
+    proof         text NOT NULL,
+    host          text NOT NULL,
+    lease_ms      integer NOT NULL,
+    registered_at bigint NOT NULL,
+    closed_at     bigint
+);
+CREATE UNIQUE INDEX nodes_name ON nodes (name) WHERE closed_at IS NULL;
+
+-- The counter has a row of its own, so that a renewal does not wait for those who look whether the node is open.
+CREATE TABLE leases (
+    node_id   bigint PRIMARY KEY REFERENCES nodes,
+    counter   bigint NOT NULL DEFAULT 0,
+    is_closed boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 50);
+
+CREATE TABLE workers (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    node_id       bigint NOT NULL REFERENCES nodes,
+    name          text NOT NULL,
+    proof         text NOT NULL,
+    queues        text[] NOT NULL,
+    tasks         text[] NOT NULL,
+    weight        integer NOT NULL,
+    is_alone      boolean NOT NULL,
+    is_draining   boolean NOT NULL DEFAULT false,
+    pid           integer NOT NULL,
+    registered_at bigint NOT NULL,
+    closed_at     bigint
+);
+CREATE UNIQUE INDEX workers_name ON workers (name) WHERE closed_at IS NULL;
+
+-- One row a claim: what a dead worker held is found in these few rows, without a look at a million live ones.
+CREATE TABLE claims (
+    worker bigint NOT NULL,
+    no     bigint GENERATED ALWAYS AS IDENTITY,
+    tokens uuid[] NOT NULL,
+    PRIMARY KEY (worker, no)
+) WITH (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0
+);

@@ -1,0 +1,121 @@
+-- claim_jobs: take up to p_limit ready jobs of one queue in these slots for one worker.
+--
+-- Takes    p_now bigint · p_worker bigint · p_queue smallint · p_slots smallint[] · p_cursors bigint[] beside it (null: 0) ·
+--          p_limit integer 1..1000 · p_tasks integer[] · p_keyed_before bigint: of keyed jobs only those ready
+--          since before then (null: all) · p_stages boolean: stage the slots first
+-- Returns  first a row that carries epoch, next_due_at, skipped and is_paused alone; then the jobs with their new fence, by
+--          place within each claim_no. Raises RO310 when the worker is closed.
+-- Locks    the worker's row for key share, so that whoever closes it waits for this claim; what stage_slots locks; the
+--          claimed rows, skipping locked ones.
+-- Plan     Index Scan using live_ready, once a slot; then Tid Scan
+-- Twin     store/sqlite/sql/claim_jobs.sql; tests/contract/test_claims.py runs both.
+
+CREATE FUNCTION claim_jobs(
+    p_now bigint, p_worker bigint, p_queue smallint, p_slots smallint[], p_cursors bigint[], p_limit integer,
+    p_tasks integer[], p_keyed_before bigint, p_stages boolean
+) RETURNS TABLE (
+    seq bigint, token uuid, task_id integer, slot smallint, key text, priority smallint, payload bytea, codec smallint,
+    meta bytea, fence bigint, attempts integer, crashes integer, cancel_asked boolean, expires_at bigint, claim_no bigint,
+    queue_id smallint, epoch bigint, next_due_at bigint, skipped smallint[], is_paused boolean
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    now_us bigint := coalesce(p_now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    the_epoch bigint;
+    pauses boolean;
+    staged record;
+    chosen tid[];
+    hits integer[];
+    wanted integer := p_limit;
+    each integer;
+    has_ranks boolean;
+BEGIN
+    PERFORM FROM workers w WHERE w.id = p_worker AND w.closed_at IS NULL FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'worker % is closed', p_worker USING ERRCODE = 'RO310';
+    END IF;
+
+    -- step: worker held
+
+    SELECT h.epoch, (SELECT q.is_paused FROM queues q WHERE q.id = p_queue) INTO the_epoch, pauses FROM house h;
+    IF pauses THEN
+        RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
+            NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint,
+            NULL::bigint, NULL::smallint, the_epoch, NULL::bigint, NULL::smallint[], true;
+        RETURN;
+    END IF;
+
+    IF p_stages THEN
+        SELECT * INTO staged FROM stage_slots(p_queue, p_slots, now_us);
+        IF staged.woken_slots IS NOT NULL AND p_cursors IS NOT NULL THEN
+            -- What has just been staged has an old number: its slot's cursor comes back to it.
+            SELECT array_agg(y.s ORDER BY y.o), array_agg(y.c ORDER BY y.o) INTO p_slots, p_cursors
+              FROM (SELECT x.s, min(x.c) AS c, min(x.o) AS o
+                      FROM (SELECT u.s, u.c, u.o FROM unnest(p_slots, p_cursors) WITH ORDINALITY u(s, c, o)
+                             UNION ALL
+                            SELECT w.s, w.c, 1024 FROM unnest(staged.woken_slots, staged.woken_places) w(s, c)) x
+                     GROUP BY x.s) y;
+        END IF;
+    ELSE
+        SELECT NULL::bigint AS next_due_at, NULL::smallint[] AS skipped, NULL::smallint[] AS woken_slots INTO staged;
+    END IF;
+    RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
+        NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint, NULL::bigint,
+        NULL::smallint, the_epoch, staged.next_due_at, staged.skipped, false;
+
+    -- First a few of each slot, so that all slots move forward; then, if hands are still free, as many as there are.
+    SELECT true INTO has_ranks
+      FROM live l
+     WHERE l.queue_id = p_queue AND l.ready AND NOT l.alone AND l.priority <> 0 AND l.holder IS NULL
+     LIMIT 1;
+    each := CASE WHEN has_ranks THEN wanted ELSE least(wanted, greatest(8, 2 * wanted / cardinality(p_slots))) END;
+    LOOP
+        IF has_ranks THEN
+            chosen := best_of_slots(p_queue, p_slots, p_cursors, wanted, p_tasks, p_keyed_before);
+        ELSE
+            SELECT array_agg(x.ctid), array_agg(x.s) INTO chosen, hits
+              FROM (SELECT r.ctid, u.s
+                      FROM unnest(p_slots, p_cursors) u(s, c)
+                     CROSS JOIN LATERAL (
+                           SELECT l.ctid
+                             FROM live l
+                            WHERE l.queue_id = p_queue AND l.slot = u.s AND l.place >= coalesce(u.c, 0)
+                              AND l.ready AND NOT l.alone AND l.holder IS NULL AND l.task_id = ANY (p_tasks)
+                              AND (p_keyed_before IS NULL OR l.key IS NULL OR l.ready_at < p_keyed_before)
+                            ORDER BY l.place
+                            LIMIT each
+                              FOR UPDATE SKIP LOCKED) r
+                     LIMIT wanted) x;
+        END IF;
+        EXIT WHEN chosen IS NULL;
+
+        -- step: rows chosen
+
+        RETURN QUERY
+        WITH c AS (
+            UPDATE live l
+               SET holder = p_worker, fence = l.fence + 1, claimed_at = now_us
+             WHERE l.ctid = ANY (chosen) AND l.holder IS NULL
+         RETURNING l.seq, l.token, l.task_id, l.slot, l.key, l.priority, l.payload, l.codec, l.meta, l.fence, l.attempts,
+                   l.crashes, l.cancel_asked, l.expires_at, l.place
+        ), g AS (
+            INSERT INTO claims (worker, tokens) SELECT p_worker, array_agg(c.token) FROM c HAVING count(*) > 0 RETURNING no
+        )
+        SELECT c.seq, c.token, c.task_id, c.slot, c.key, c.priority, c.payload, c.codec, c.meta, c.fence, c.attempts,
+               c.crashes, c.cancel_asked, c.expires_at, g.no, p_queue, NULL::bigint, NULL::bigint, NULL::smallint[], NULL::boolean
+          FROM c CROSS JOIN g
+         ORDER BY c.place;
+        wanted := wanted - cardinality(chosen);
+        EXIT WHEN wanted <= 0 OR each >= p_limit;
+        EXIT WHEN NOT has_ranks IS TRUE
+              AND (SELECT max(n.n) FROM (SELECT count(*) AS n FROM unnest(hits) h(s) GROUP BY h.s) n) < each;
+        each := p_limit;
+    END LOOP;
+
+    -- Who staged more than it took tells the others.
+    IF staged.woken_slots IS NOT NULL AND wanted <= 0 THEN
+        PERFORM tell_wakes(array_fill(p_queue, ARRAY[cardinality(staged.woken_slots)]), staged.woken_slots,
+                           staged.woken_places, NULL);
+    END IF;
+END
+$$;

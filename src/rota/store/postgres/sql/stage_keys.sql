@@ -1,0 +1,73 @@
+-- stage_keys: make a head for each of these keys that has a due job and no head. The only place that makes one.
+--
+-- Takes    p_queues smallint[] · p_slots smallint[] · p_keys text[] (side by side) · p_now bigint
+-- Returns  one row: woken_queues, woken_slots, woken_places (lowest of each slot), and skipped: slots in which a key could
+--          not be looked at to the end; its turn has been left in turns for whoever comes next.
+-- Locks    the slots, by try-lock to the end of the transaction, in a statement BEFORE the look: so that the look sees all
+--          that the last holder of the slot did. Then the row of each new head, or none. Never waits.
+-- Plan     Index Scan using live_line and live_head, once a key
+-- Twin     store/sqlite/sql/stage_keys.sql; tests/contract/test_keys.py runs both.
+
+CREATE FUNCTION stage_keys(
+    p_queues smallint[], p_slots smallint[], p_keys text[], p_now bigint,
+    OUT woken_queues smallint[], OUT woken_slots smallint[], OUT woken_places bigint[], OUT skipped smallint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    lock_class integer := hashtext(current_schema());
+    mine integer[];
+BEGIN
+    IF p_keys IS NULL THEN
+        RETURN;
+    END IF;
+    -- One lock for several queues' slots: 30,000 of them in one transaction would overflow the server's lock table.
+    mine := ARRAY(
+        SELECT x.line
+          FROM (SELECT DISTINCT u.q::integer * 1024 + u.s AS line FROM unnest(p_queues, p_slots) u(q, s)) x
+         WHERE pg_try_advisory_xact_lock(lock_class, x.line % 4096));
+
+    -- step: slots locked
+
+    WITH t AS MATERIALIZED (
+        SELECT DISTINCT u.q, u.s, u.k, u.q::integer * 1024 + u.s AS line FROM unnest(p_queues, p_slots, p_keys) u(q, s, k)
+    ), c AS MATERIALIZED (
+        -- The lowest seq, whoever has it locked. SKIP LOCKED over the line would promote the key's second job.
+        SELECT t.q, t.s, t.k, n.token
+          FROM t
+         CROSS JOIN LATERAL (
+               SELECT l.token
+                 FROM live l
+                WHERE l.queue_id = t.q AND l.key = t.k AND NOT l.head AND l.key IS NOT NULL AND l.due_at IS NULL
+                ORDER BY l.seq
+                LIMIT 1) n
+         WHERE t.line = ANY (mine)
+               -- As a scalar: with statistics of an empty table NOT EXISTS becomes an anti-join over all heads.
+           AND (SELECT true FROM live h WHERE h.queue_id = t.q AND h.key = t.k AND h.head LIMIT 1) IS NULL
+    ), l AS MATERIALIZED (
+        -- That row or none.
+        SELECT c.q, c.s, c.k, x.token
+          FROM c
+         CROSS JOIN LATERAL (
+               SELECT v.token
+                 FROM live v
+                WHERE v.token = c.token AND NOT v.head AND v.due_at IS NULL
+                  FOR UPDATE SKIP LOCKED) x
+    ), u AS (
+        UPDATE live v
+           SET head = true, ready = true, ready_at = p_now
+          FROM l
+         WHERE v.token = ANY (ARRAY[l.token])
+     RETURNING v.queue_id, v.slot, v.place, v.key
+    ), a AS (
+        INSERT INTO turns (queue_id, slot, key)
+        SELECT t.q, t.s, t.k FROM t WHERE NOT t.line = ANY (mine)
+         UNION ALL
+        SELECT c.q, c.s, c.k FROM c WHERE (c.q, c.k) NOT IN (SELECT u.queue_id, u.key FROM u)
+     RETURNING slot
+    ), w AS (
+        SELECT u.queue_id, u.slot, min(u.place) AS place FROM u GROUP BY u.queue_id, u.slot
+    )
+    SELECT (SELECT array_agg(w.queue_id) FROM w), (SELECT array_agg(w.slot) FROM w), (SELECT array_agg(w.place) FROM w),
+           (SELECT array_agg(DISTINCT a.slot) FROM a)
+      INTO woken_queues, woken_slots, woken_places, skipped;
+END
+$$;

@@ -1,0 +1,17 @@
+-- take_house: become orchestrator if the place is vacant.
+--
+-- Takes    p_node bigint
+-- Returns  bigint: the node that holds the place now; null when nobody does, since p_node is closed itself
+-- Locks    the house's row
+-- Plan     one row
+-- Twin     store/sqlite/sql/take_house.sql; tests/contract/test_members.py runs both.
+
+CREATE FUNCTION take_house(p_node bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE house
+       SET orchestrator = p_node
+     WHERE (orchestrator IS NULL OR (SELECT n.closed_at IS NOT NULL FROM nodes n WHERE n.id = orchestrator))
+       AND (SELECT n.closed_at IS NULL FROM nodes n WHERE n.id = p_node);
+    RETURN (SELECT h.orchestrator FROM house h JOIN nodes n ON n.id = h.orchestrator WHERE n.closed_at IS NULL);
+END
+$$;

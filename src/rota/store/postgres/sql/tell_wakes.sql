@@ -1,0 +1,28 @@
+-- tell_wakes: tell every listener which slots have work and which jobs were settled, when this transaction commits.
+--
+-- Takes    p_queues smallint[] · p_slots smallint[] · p_places bigint[] (side by side) · p_settled uuid[]; each may be null
+-- Returns  nothing
+-- Locks    the server's lock on notifications, from the start of the commit to its end
+-- Plan     none: touches no table
+-- Twin     none: on SQLite wake-ups travel by datagram sockets, after the commit (store/sqlite/wake.py).
+
+CREATE FUNCTION tell_wakes(p_queues smallint[], p_slots smallint[], p_places bigint[], p_settled uuid[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    -- A notification holds 7,999 bytes; what does not fit is said as "look everywhere".
+    woken text := 'null';
+    settled text := 'null';
+BEGIN
+    IF p_slots IS NULL AND p_settled IS NULL THEN
+        RETURN;
+    END IF;
+    IF coalesce(cardinality(p_slots), 0) <= 120 THEN
+        SELECT '[' || coalesce(string_agg(format('[%s,%s,%s]', u.q, u.s, u.p), ','), '') || ']' INTO woken
+          FROM unnest(p_queues, p_slots, p_places) u(q, s, p);
+    END IF;
+    IF coalesce(cardinality(p_settled), 0) <= 100 THEN
+        SELECT '[' || coalesce(string_agg('"' || u.t || '"', ','), '') || ']' INTO settled FROM unnest(p_settled) u(t);
+    END IF;
+    PERFORM pg_notify(current_schema(), '{"w":' || woken || ',"s":' || settled || '}');
+END
+$$;

@@ -1,0 +1,96 @@
+"""The PostgreSQL engine behind the store's port.
+
+    PostgresStore ──▶ one function of the schema a call (sql/*.sql) ──▶ live, turns, claims, finished, …
+
+Its parts follow the port's subjects, one file each. What must hold when sessions meet is in the functions, and what each was
+put through in tests/postgres/test_races.py.
+
+Invariants, each with the test that holds it:
+    Every race of the protocol, with its guard and without.      tests/postgres/test_races.py
+    The hot statements use their index, whatever was analysed.   tests/plans/test_postgres_plans.py
+    The port's contract, as SQLite keeps it.                     tests/contract/
+
+Not here: who is alive (leases belong to the node), when to claim (worker), what an outcome means (settle).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rota.model.limits import WAITING_JOBS_MAX
+from rota.runtime.clock import Clock
+from rota.store.port import Wake
+from rota.store.postgres.claims import PostgresClaims
+from rota.store.postgres.house import PostgresHouse
+from rota.store.postgres.intake import PostgresIntake
+from rota.store.postgres.members import PostgresMembers
+from rota.store.postgres.migrate import check_version
+from rota.store.postgres.reading import PostgresReading
+from rota.store.postgres.server import CONNECTIONS_MAX, Server
+from rota.store.postgres.subject import Names, numbers_of
+from rota.store.postgres.wakes import PostgresWakes
+
+
+class PostgresStore(PostgresIntake, PostgresClaims, PostgresMembers, PostgresReading, PostgresHouse):
+    """A store in a schema of a PostgreSQL database. Belongs to the event loop in which it was opened.
+
+    Made by ``PostgresStore.open``.
+    """
+
+    def __init__(self, server: Server, clock: Clock | None, waiting_max: int) -> None:
+        super().__init__(server, Names(server), clock, waiting_max=waiting_max)
+        self._wakes = PostgresWakes(server)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        schema: str = "rota",
+        connections_max: int = CONNECTIONS_MAX,
+        waiting_max: int = WAITING_JOBS_MAX,
+    ) -> PostgresStore:
+        """Open a store whose schema ``migrate`` has made.
+
+        Args:
+            url: As asyncpg takes it: ``postgresql://user:password@host:port/database``.
+            clock: Gives every statement its time, for tests; ``None`` for the server's own.
+            schema: Where everything of ours is.
+            connections_max: The most connections of this process, besides one for wake-ups.
+            waiting_max: How many jobs may wait in one queue before submit refuses more.
+
+        Raises:
+            StoreUnavailableError: The server cannot be reached.
+            SchemaVersionError: The schema is missing, or older or newer than this code.
+        """
+        server = Server(url, schema, connections_max=connections_max)
+        try:
+            await check_version(server)
+        except BaseException:
+            await server.close()
+            raise
+        return cls(server, clock, waiting_max)
+
+    @property
+    def url(self) -> str:
+        """Where it is, without secrets."""
+        return self._server.where
+
+    async def intern(self, queues: Sequence[str], tasks: Sequence[str]) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Return the numbers of these queues and tasks, giving new ones where needed."""
+        await self._names.learn(queues, tasks)
+        return numbers_of(queues, self._names.queues), numbers_of(tasks, self._names.tasks)
+
+    def listen(self, name: str, heard: Callable[[Wake], None]) -> Callable[[], None]:
+        """Call ``heard`` on the running event loop for each wake-up; returns what ends it."""
+        return self._wakes.listen(name, heard)
+
+    def tell(self, wake: Wake) -> None:
+        """Send a wake-up to every listener that it concerns. Never blocks, never raises; may be lost."""
+        self._wakes.tell(wake)
+
+    async def close(self) -> None:
+        """Let go of connections. Safe to call twice."""
+        await self._wakes.deafen()
+        await self._server.close()
