@@ -6,13 +6,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rota.errors import LimitError
-from rota.model.limits import ATTEMPTS_MAX
+from rota.model.limits import ATTEMPTS_MAX, DELAY_DAYS_MAX
+
+_LONGEST = timedelta(days=DELAY_DAYS_MAX)
 
 
 def _seconds(value: timedelta | float, name: str) -> timedelta:
-    span = value if isinstance(value, timedelta) else timedelta(seconds=value)
-    if span < timedelta(0):
-        raise LimitError(f"{name} is {span}: it cannot be negative.", name=name, value=str(span))
+    """Return a length of time as given by a user; a bare number is seconds."""
+    try:
+        span = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    except (ValueError, OverflowError) as error:
+        raise LimitError(f"{name} is {value!r}: that is no length of time.", name=name, value=str(value)) from error
+    if not timedelta(0) <= span <= _LONGEST:
+        raise LimitError(
+            f"{name} is {span}: it must be from zero to {DELAY_DAYS_MAX:,} days; a bare number is seconds.",
+            name=name,
+            value=str(span),
+            limit=str(_LONGEST),
+        )
     return span
 
 
@@ -33,7 +44,7 @@ class Retry(Exception):
         after: When raised: the wait before the next attempt.
 
     Raises:
-        LimitError: If ``attempts`` is out of range, or not ``0 < base <= cap``.
+        LimitError: If ``attempts`` is out of range, not ``0 < base <= cap``, or a wait is negative or above ten years.
     """
 
     def __init__(
@@ -100,6 +111,9 @@ class Snooze:
 
     Args:
         delay: How long to wait. A bare number is seconds.
+
+    Raises:
+        LimitError: If it is negative or above ten years.
     """
 
     delay: timedelta

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import weakref
 from typing import Protocol
 
 from rota.model.token import TokenBytes
@@ -39,8 +40,12 @@ class SystemEntropy:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._begin()
+        _made.add(self)
+
+    def _begin(self) -> None:
+        """Start anew, as at first; after a fork another thread may have held the lock for ever."""
         self._random = random.Random(os.urandom(16))
-        self._pid = os.getpid()
         self._ms = 0
         self._tail = 0
         self._lock = threading.Lock()
@@ -48,8 +53,6 @@ class SystemEntropy:
     def token(self) -> TokenBytes:
         """Return a new UUIDv7."""
         with self._lock:
-            if self._pid != os.getpid():
-                self._random, self._pid, self._ms = random.Random(os.urandom(16)), os.getpid(), 0
             now = self._clock.now_us() // 1_000
             if now > self._ms:
                 self._ms = now
@@ -65,6 +68,19 @@ class SystemEntropy:
     def hex(self, size: int) -> str:
         """Return ``size`` random bytes as hexadecimal digits."""
         return os.urandom(size).hex()
+
+
+_made: weakref.WeakSet[SystemEntropy] = weakref.WeakSet()
+
+
+def _begin_all() -> None:
+    """Give every source in a forked child a start of its own: it must not repeat its parent's tokens."""
+    for entropy in list(_made):
+        entropy._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all)
 
 
 def build_token(ms: int, tail: int) -> TokenBytes:
