@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rota.cli.exits import Exit, stop
 from rota.cli.output import say
@@ -23,12 +24,14 @@ class Description:
         queues: The queues that its tasks name.
         tasks: Its tasks' names.
         retention_days: How long its finished jobs are kept.
+        settings: How it wants its store opened.
     """
 
     store: str
     queues: tuple[str, ...]
     tasks: tuple[str, ...]
     retention_days: float
+    settings: Mapping[str, Any]
 
 
 def describe(app: str) -> Description:
@@ -43,7 +46,9 @@ def describe(app: str) -> Description:
     if printed := done.stderr.strip():
         say(printed)
     said = json.loads(done.stdout)
-    return Description(said["store"], tuple(said["queues"]), tuple(said["tasks"]), said["retention_days"])
+    return Description(
+        said["store"], tuple(said["queues"]), tuple(said["tasks"]), said["retention_days"], said.get("settings", {})
+    )
 
 
 def _refuse(app: str, code: int, printed: str) -> NoReturn:

@@ -97,8 +97,8 @@ def queue_facts(row: QueueRow) -> dict[str, Any]:
     }
 
 
-def worker_facts(row: WorkerRow, node: NodeRow | None, *, keeps_house: bool) -> dict[str, Any]:
-    """Return one worker process."""
+def worker_facts(row: WorkerRow, node: NodeRow | None, *, keeps_house: bool, is_alive: bool | None) -> dict[str, Any]:
+    """Return one worker process; ``is_alive`` is ``None`` where one look cannot tell."""
     return {
         "worker": row.name,
         "node": node.name if node else None,
@@ -110,6 +110,7 @@ def worker_facts(row: WorkerRow, node: NodeRow | None, *, keeps_house: bool) -> 
         "held": row.held,
         "alone": row.is_alone,
         "draining": row.is_draining or bool(node and node.is_draining),
+        "alive": is_alive,
         "orchestrator": keeps_house,
         "registered_at": iso(row.registered_at),
     }

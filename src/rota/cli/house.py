@@ -11,12 +11,13 @@ import typer
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import check_facts, queue_facts, worker_facts
-from rota.cli.open import with_store
+from rota.cli.open import Place, place_of, run_with, with_store
 from rota.cli.output import Cell, Column, hint, paint, put, put_json, put_json_lines, put_table, say
 from rota.cli.words import age, count, did_you_mean
 
 if TYPE_CHECKING:
-    from rota.store.port import Check, Store
+    from rota.node.liveness import Dead
+    from rota.store.port import Check, Membership, Store
 
 Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 
@@ -108,12 +109,20 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
       rota workers
       rota workers --json | jq .pid
     """
-    there = with_store(store, app, lambda opened: opened.membership())
+    place = place_of(store, app)
+    there = run_with(place, lambda opened: opened.membership())
+    dead = dead_of(place, there)
     nodes = {node.id: node for node in there.nodes}
     rows = sorted(there.workers, key=lambda row: row.name)
     if as_json:
         put_json_lines(
-            worker_facts(row, nodes.get(row.node_id), keeps_house=row.node_id == there.orchestrator) for row in rows
+            worker_facts(
+                row,
+                nodes.get(row.node_id),
+                keeps_house=row.node_id == there.orchestrator,
+                is_alive=None if dead is None else row.id not in dead.workers,
+            )
+            for row in rows
         )
         return
     if not rows:
@@ -137,6 +146,8 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
         node = nodes.get(row.node_id)
         leaves = row.is_draining or (node is not None and node.is_draining)
         state = Cell("draining", "yellow") if leaves else Cell("runs one alone", "blue") if row.is_alone else "works"
+        if dead is not None and row.id in dead.workers:
+            state = Cell("dead", "red")
         since = age(row.registered_at, now)
         body.append(
             [row.name, str(row.pid or ""), f"{row.held:,}", " ".join(row.queues), " ".join(row.tasks), since, state]
@@ -144,6 +155,19 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
     put_table(columns, body)
     keeper = nodes.get(there.orchestrator) if there.orchestrator is not None else None
     hint(f"{count(len(nodes), 'node')}; {keeper.name if keeper else 'nobody'} keeps the house.")
+
+
+def dead_of(place: Place, there: Membership) -> Dead | None:
+    """Return who of those on record has certainly ended; ``None`` if one look cannot tell on this engine."""
+    from rota.app.address import SQLITE, read_address
+    from rota.app.liveness import liveness_of
+    from rota.runtime.clock import SystemClock
+
+    address = read_address(place.url)
+    if address.engine != SQLITE or not there.nodes:
+        return None
+    clock = SystemClock()
+    return liveness_of(address, clock).dead(there, clock.boot_ns())
 
 
 def backup(
@@ -233,12 +257,17 @@ def health(
       rota health
       rota health --node mitte --json
     """
-    there = with_store(store, app, lambda opened: opened.membership())
-    nodes = [row for row in there.nodes if node is None or row.name == node]
+    place = place_of(store, app)
+    there = run_with(place, lambda opened: opened.membership())
+    dead = dead_of(place, there)
+    asked = [row for row in there.nodes if node is None or row.name == node]
+    nodes = [row for row in asked if dead is None or row.id not in dead.nodes]
     names = {row.id for row in nodes}
-    at_work = [row for row in there.workers if row.node_id in names]
+    at_work = [row for row in there.workers if row.node_id in names and (dead is None or row.id not in dead.workers)]
     says = ""
-    if not nodes:
+    if asked and not nodes:
+        says = f"the process of {', '.join(row.name for row in asked)} has ended."
+    elif not nodes:
         says = f"no node {node!r} is there." if node else "no node is there."
     elif not at_work:
         says = f"{nodes[0].name} has no worker process."

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from rota.cli.open import open_at
+from rota.cli.open import Place, open_at
 from rota.cli.tally import Tally, count, line_of
 
 REFRESH_S = 0.25
@@ -33,12 +33,12 @@ SHARE_OF_TIME = 20
 KEPT_FOR_THE_KEEPER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-def under_a_line(keep: Callable[[], int], url: str, node: str) -> int:
+def under_a_line(keep: Callable[[], int], place: Place, node: str) -> int:
     """Run ``keep`` with the live line under what it and its children print; return what it returns.
 
     Args:
         keep: The keeper's ``run``, which blocks until the node has ended.
-        url: The store that is counted.
+        place: The store that is counted.
         node: The node's name, for the line.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, KEPT_FOR_THE_KEEPER)
@@ -56,7 +56,7 @@ def under_a_line(keep: Callable[[], int], url: str, node: str) -> int:
         )
         stack.enter_context(live)
         stack.enter_context(_lines_above(console))
-        counter = threading.Thread(target=_count_until, args=(is_over, url, tally), name="rota-live", daemon=True)
+        counter = threading.Thread(target=_count_until, args=(is_over, place, tally), name="rota-live", daemon=True)
         counter.start()
         try:
             code = keep()
@@ -127,17 +127,17 @@ def _copy_size(source: int, target: int) -> None:
         fcntl.ioctl(target, termios.TIOCSWINSZ, size)
 
 
-def _count_until(is_over: threading.Event, url: str, tally: Tally) -> None:
+def _count_until(is_over: threading.Event, place: Place, tally: Tally) -> None:
     """Keep the tally up to date. What goes wrong here must not disturb the node: the line just stands still."""
     with contextlib.suppress(Exception):
-        asyncio.run(_counting(is_over, url, tally))
+        asyncio.run(_counting(is_over, place, tally))
 
 
-async def _counting(is_over: threading.Event, url: str, tally: Tally) -> None:
+async def _counting(is_over: threading.Event, place: Place, tally: Tally) -> None:
     from rota.errors import StoreError
 
     loop = asyncio.get_running_loop()
-    store = await open_at(url)
+    store = await open_at(place)
     try:
         while not is_over.is_set():
             began = loop.time()

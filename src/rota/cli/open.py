@@ -8,10 +8,10 @@ A command that only reads never makes a store: a mistyped path must be an error,
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rota.cli.exits import Exit, stop
 
@@ -28,10 +28,12 @@ class Place:
     Attributes:
         url: A path or a URL, as it was given.
         source: Who said so, for messages.
+        settings: How its app wants it opened, where an app was asked.
     """
 
     url: str
     source: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def place_of(store: str | None, app: str | None) -> Place:
@@ -46,7 +48,8 @@ def place_of(store: str | None, app: str | None) -> Place:
     if app := app_of(app):
         from rota.cli.describe import describe
 
-        return Place(describe(app).store, f"the store of {app}")
+        about = describe(app)
+        return Place(about.store, f"the store of {app}", about.settings)
     from rota.app.config import DEFAULT_STORE, load_config
 
     url = load_config({}).store
@@ -106,19 +109,19 @@ def run_with(place: Place, body: Callable[[Store], Awaitable[T]], *, creates: bo
     require(place, creates=creates)
     import asyncio
 
-    return asyncio.run(_whole(place.url, body))
+    return asyncio.run(_whole(place, body))
 
 
-async def _whole(url: str, body: Callable[[Store], Awaitable[T]]) -> T:
-    opened = await open_at(url)
+async def _whole(place: Place, body: Callable[[Store], Awaitable[T]]) -> T:
+    opened = await open_at(place)
     try:
         return await body(opened)
     finally:
         await opened.close()
 
 
-async def open_at(url: str) -> Store:
-    """Open a store with the settings of the environment and the files beside it.
+async def open_at(place: Place) -> Store:
+    """Open a store as its app, the environment and the files of settings say.
 
     Raises:
         RotaError: It cannot be opened, or a setting is wrong.
@@ -126,7 +129,7 @@ async def open_at(url: str) -> Store:
     from rota.app.config import load_config
     from rota.app.engine import open_store
 
-    return await open_store(url, config=load_config({"store": url}))
+    return await open_store(place.url, config=load_config({**place.settings, "store": place.url}))
 
 
 def require(place: Place, *, creates: bool) -> None:

@@ -17,6 +17,7 @@ from rota.cli.words import did_you_mean
 from rota.model.limits import CONCURRENCY_MAX, PROCESSES_MAX
 
 if TYPE_CHECKING:
+    from rota.cli.describe import Description
     from rota.node.order import NodeOrder
 
 SUPERVISOR = "rota.app.node_main"
@@ -74,15 +75,14 @@ def run(
     seconds = duration(grace).total_seconds()
     said = describe(named)
     _warn_of_strangers(queues or [], said.queues)
-    place = said_outright(store) or Place(said.store, f"the store of {named}")
-    if place.url != said.store:
-        warn(f"workers use {place.url} ({place.source}); the app itself submits to {said.store}.")
+    place = _place(store, named, said)
     _make_sure(place)
 
     from rota.node.order import NodeOrder
 
     order = NodeOrder(
         store=place.url,
+        settings=dict(said.settings),
         app=named,
         name=name or _host_name(),
         processes=processes,
@@ -101,6 +101,22 @@ def _warn_of_strangers(wanted: list[str], known: tuple[str, ...]) -> None:
     for queue in wanted:
         if queue not in known:
             warn(f"no task of the app names the queue {queue!r}. {did_you_mean(queue, known)}".strip())
+
+
+def _place(store: str | None, app: str, said: Description) -> Place:
+    """Return the store that the node will use, so that it means the same in every folder."""
+    from rota.app.address import read_address, without_secrets
+
+    outright = said_outright(store)
+    if outright is None:
+        return Place(said.store, f"the store of {app}", said.settings)
+    place = Place(read_address(outright.url).absolute(), outright.source, said.settings)
+    if place.url != said.store:
+        theirs = without_secrets(said.store)
+        warn(
+            f"the node works on {without_secrets(place.url)} ({place.source}), and the app itself submits to {theirs}."
+        )
+    return place
 
 
 def _make_sure(place: Place) -> None:
@@ -124,19 +140,16 @@ def _host_name() -> str:
 
 def _keep(order: NodeOrder, place: Place) -> int:
     """Be the node's keeper until it ends; return its exit code."""
+    from rota.app.process import begin
     from rota.node.keeper import Keeper
     from rota.runtime.clock import SystemClock
-    from rota.telemetry.json_lines import JsonLines
-    from rota.telemetry.lines import LogLines
-    from rota.telemetry.telemetry import Telemetry
 
-    sink = JsonLines if order.log_format == "json" else LogLines
-    keeper = Keeper(order, SUPERVISOR, Telemetry([sink(sys.stdout, SystemClock().now_us)]))
+    keeper = Keeper(order, SUPERVISOR, begin(order.log_format, SystemClock()))
     if not wants_line(order.log_format):
         return keeper.run()
     from rota.cli.live import under_a_line
 
-    return under_a_line(keeper.run, place.url, order.name)
+    return under_a_line(keeper.run, place, order.name)
 
 
 def wants_line(log_format: str) -> bool:
