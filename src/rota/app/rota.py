@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
@@ -246,6 +247,21 @@ class Rota:
         """Do the same as ``close`` from async code."""
         if self._held is not None:
             await self._held.close()
+
+    def _stand_in(self, store: str, clock: Clock) -> Callable[[], None]:
+        """Use another store and clock until what is returned is called; for tests."""
+        names = ("_config", "_held", "_given_clock", "_clock", "_entropy")
+        before = {name: getattr(self, name) for name in names}
+        self._config = replace(self.config, store=store)
+        self._held, self._given_clock, self._clock = None, clock, clock
+        self._entropy = SystemEntropy(clock)
+
+        def restore() -> None:
+            self.close()
+            for name, value in before.items():
+                setattr(self, name, value)
+
+        return restore
 
     @property
     def _connection(self) -> Connection:
