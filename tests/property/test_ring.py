@@ -6,7 +6,6 @@ import random
 import unicodedata
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,7 @@ from rota.ring.ring import Ring
 from rota.ring.score import column
 
 SLOTS = range(SLOT_COUNT)
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=40, deadline=None)
 
 names = st.text(min_size=1, max_size=20).filter(
     lambda text: unicodedata.is_normalized("NFC", text) and len(text.encode("utf-8", "replace")) <= 60
@@ -160,16 +159,20 @@ def shapes() -> list[Sequence[Member]]:
     return found
 
 
-@pytest.mark.parametrize("what", ["leave", "join"])
-def test_one_change_moves_one_share_and_at_most_one_percent_more(what: str) -> None:
-    """P7 in its own words, over a hundred clusters of up to 32 workers that look like real ones."""
-    chance, ratios, extras = random.Random(4), [], []
+def test_one_change_moves_one_share_and_at_most_one_percent_more() -> None:
+    """P7 in its own words, over a hundred clusters of up to 32 workers that look like real ones.
+
+    A join is a leave read backwards: the ring is a function of its members.
+    """
+    chance = random.Random(4)
+    ratios, extras = [], []
     for members in shapes():
         one = chance.choice(members)
         larger, smaller = Ring.of(members), Ring.of([member for member in members if member != one])
-        moved = len(larger.moved_to(smaller) if what == "leave" else smaller.moved_to(larger))
-        extras.append(moved - len(larger.slots_of(one.name)))
-        ratios.append(moved * len(members) / SLOT_COUNT)
+        moved = larger.moved_to(smaller)
+        assert smaller.moved_to(larger) == moved
+        extras.append(len(moved) - len(larger.slots_of(one.name)))
+        ratios.append(len(moved) * len(members) / SLOT_COUNT)
 
     assert max(extras) <= SLOT_COUNT // 100
     assert sum(ratios) / len(ratios) < 1.1
