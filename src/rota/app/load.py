@@ -25,7 +25,7 @@ def load_app(name: str) -> Rota:
         ConfigError: No such module or attribute, it is no ``Rota``, or the module raised when it was imported.
     """
     module_name, separator, attribute = name.partition(":")
-    if name.endswith(".py") or "/" in module_name or not module_name:
+    if name.endswith(".py") or module_name.endswith(".py") or "/" in module_name or not module_name:
         raise ConfigError(
             f"{name!r} is no app: write MODULE:APP, as it is imported, such as {_suggestion(name)}.", app=name
         )

@@ -200,6 +200,8 @@ class Submittable(Generic[P, R]):
 class Task(Submittable[P, R]):
     """A function that can be called plainly and submitted as a job."""
 
+    __name__: str
+
     def __init__(self, app: Rota, definition: Definition) -> None:
         super().__init__(app, definition, {})
         functools.update_wrapper(self, definition.function, updated=())

@@ -184,6 +184,6 @@ def microseconds_of(instant: Any, name: str) -> int:
 
 
 def closest(name: str, names: Any) -> str:
-    """Return ``; did you mean 'bake'?`` if a known name is close, else nothing."""
+    """Return `` (did you mean 'bake'?)`` if a known name is close, else nothing."""
     found = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f" (did you mean {found[0]!r}?)" if found else ""

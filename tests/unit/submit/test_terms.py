@@ -166,7 +166,7 @@ def test_names_and_keys_that_are_good_pass_unchanged() -> None:
     assert check_name("öfen.nacht-2", "queue") == "öfen.nacht-2"
     assert check_key("Straße 5", "bake") == "Straße 5"
     assert check_key(None, "bake") is None
-    assert closest("bakee", ["bake", "ship"]) == "; did you mean 'bake'?"
+    assert closest("bakee", ["bake", "ship"]) == " (did you mean 'bake'?)"
     assert closest("x", ["bake"]) == ""
 
 
