@@ -1,0 +1,69 @@
+"""The driver's errors become ours, here and nowhere else in this engine."""
+
+from __future__ import annotations
+
+import apsw
+
+from rota.errors import (
+    OutcomeUnknownError,
+    RotaError,
+    StoreBrokenError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+
+
+def translate(error: apsw.Error, path: str) -> StoreError:
+    """Return our error for one of the driver's. Nothing of the transaction in which it happened was kept."""
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return StoreBusyError(
+            f"{path} was locked by somebody for longer than the busy timeout. Nothing was written. Find out who holds it "
+            "(`fuser` names processes), or raise `busy_timeout`.",
+            path=path,
+        )
+    if isinstance(error, apsw.FullError):
+        return StoreFullError(
+            f"there is no room for {path}. Nothing of this call was written. Make room on that disk; work goes on by itself.",
+            path=path,
+        )
+    if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
+        return StoreReadOnlyError(
+            f"{path} may not be written ({error}). Nothing was written. Look at its owner, its rights and its folder's.",
+            path=path,
+        )
+    if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
+        return StoreBrokenError(
+            f"the disk under {path} reported an error, or the file is damaged ({error}). This call was not recorded, and this "
+            "process writes no more. Look at the system's log for the disk; then `rota doctor`, or bring back a copy.",
+            path=path,
+            reason=str(error),
+        )
+    if isinstance(error, apsw.CantOpenError | apsw.NoMemError):
+        return StoreUnavailableError(
+            f"{path} cannot be opened ({error}). Nothing was written. Does its folder exist, and may you write in it?",
+            path=path,
+        )
+    return StoreError(
+        f"{path} refused a statement ({type(error).__name__}: {error}). Nothing of this call was written. "
+        "This is a mistake in rota, or the file was changed by hand: please report it.",
+        path=path,
+        reason=str(error),
+    )
+
+
+def commit_unknown(error: apsw.Error, path: str) -> OutcomeUnknownError:
+    """Return the error of a commit of which nobody can say whether it reached the disk."""
+    return OutcomeUnknownError(
+        f"the commit on {path} was interrupted by a disk error ({error}): it may or may not be there after the next start. "
+        "Asking again with the same token is safe. This process writes no more; look at the system's log for the disk.",
+        path=path,
+        reason=str(error),
+    )
+
+
+def stops_everything(error: RotaError) -> bool:
+    """Whether an error of one call concerns all that share its transaction."""
+    return isinstance(error, StoreBrokenError | StoreFullError | StoreReadOnlyError | StoreUnavailableError | StoreBusyError)
