@@ -23,13 +23,13 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import time
 import weakref
 from pathlib import Path
 
 import msgspec
 
 from rota.model.outcome import Outcome
+from rota.runtime.clock import SystemClock
 
 _MAGIC = b"rotarun1"
 _HEADER = 64
@@ -37,6 +37,7 @@ _ROW = 24
 _SINCE = 8
 _ROWS = 16
 
+_boot_ns = SystemClock().boot_ns
 _open_tables: weakref.WeakSet[RunningTable] = weakref.WeakSet()
 
 
@@ -94,7 +95,7 @@ class RunningTable:
     def began(self) -> None:
         """Note that this process has just become the store's writer."""
         if self._is_mine:
-            struct.pack_into("<Q", self._map, _SINCE, time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+            struct.pack_into("<Q", self._map, _SINCE, _boot_ns())
 
     def ended(self) -> None:
         """Note that its write is over."""
