@@ -110,11 +110,11 @@ class PostgresServer:
         return name
 
 
-def start_server(*, is_durable: bool = False, settings: dict[str, str] | None = None) -> PostgresServer:
+def start_server(*, is_durable: bool = True, settings: dict[str, str] | None = None) -> PostgresServer:
     """Return a running server: the one of ``ROTA_TEST_POSTGRES``, else a new one.
 
     Args:
-        is_durable: Whether commits reach the disk. Only tests that speak of durability need it.
+        is_durable: Whether commits reach the disk. Without it `rota doctor` calls the server unsafe.
         settings: More server settings, by name. Ignored for a server that is not ours.
 
     Raises:

@@ -53,13 +53,13 @@ class PostgresClaims(Subject):
     async def settle(self, worker: int, outcomes: Sequence[Outcome], done_claims: Sequence[int] = ()) -> Settled:
         """Record outcomes, each only if its fence still stands; see the port."""
         if not outcomes and not done_claims:
-            return Settled((), ())
+            return Settled([], [])
         record = await self._server.row("settle_jobs", self._now(), worker, *_columns(outcomes), done_claims)
         stale = record["stale_tokens"]
         return Settled(
-            list(zip(stale, record["stale_fences"], strict=True)) if stale else (),
+            list(zip(stale, record["stale_fences"], strict=True)) if stale else [],
             woken_of(record),
-            record["skipped"] or (),
+            record["skipped"] or [],
         )
 
     async def held(self, worker: int) -> Sequence[ClaimedJob]:
@@ -78,9 +78,9 @@ class PostgresClaims(Subject):
             blame.forgives,
         )
         return Released(
-            tokens=record["released"] or (),
-            suspects=record["suspects"] or (),
-            condemned=record["condemned"] or (),
+            tokens=record["released"] or [],
+            suspects=record["suspects"] or [],
+            condemned=record["condemned"] or [],
             woken=woken_of(record),
             is_complete=record["is_complete"],
         )
@@ -92,7 +92,7 @@ def _claim_of(records: Sequence[Any]) -> Claim:
     jobs = [ClaimedJob(*record[:_JOB_COLUMNS]) for record in records[1:]]
     if len(jobs) > 1 and jobs[0].claim_no != jobs[-1].claim_no:
         jobs.sort(key=lambda job: place_of(job.priority, job.seq))
-    return Claim(jobs, facts["epoch"], facts["next_due_at"], facts["skipped"] or (), facts["is_paused"])
+    return Claim(jobs, facts["epoch"], facts["next_due_at"], facts["skipped"] or [], facts["is_paused"])
 
 
 def _columns(outcomes: Sequence[Outcome]) -> tuple[list[Any], ...]:

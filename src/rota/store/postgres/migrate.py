@@ -109,20 +109,21 @@ def functions_name() -> str:
     return f"functions {digest.hexdigest()}"
 
 
-async def install_function(connection: asyncpg.Connection, schema: str, name: str, text: str) -> None:
-    """Make a function anew from its text, with the settings that it needs. Any old one of this name goes."""
+async def install_functions(connection: asyncpg.Connection, schema: str, texts: Mapping[str, str]) -> None:
+    """Make functions anew from their texts, with the settings that they need. Old ones of these names go."""
     old = await connection.fetch(
         "SELECT p.oid::regprocedure::text AS signature FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-        "WHERE n.nspname = $1 AND p.proname = $2",
+        "WHERE n.nspname = $1 AND p.proname = ANY ($2)",
         schema,
-        name,
+        list(texts),
     )
-    for record in old:
-        await connection.execute(f"DROP FUNCTION {record['signature']}")
-    await connection.execute(text)
-    if name not in _INNER:
-        settings = " ".join(f"SET {key} = {value}" for key, value in PLANNER.items())
-        await connection.execute(f"ALTER FUNCTION {quoted(schema)}.{name} SET search_path FROM CURRENT {settings}")
+    settings = " ".join(f"SET {key} = {value}" for key, value in PLANNER.items())
+    statements = [f"DROP FUNCTION {record['signature']}" for record in old]
+    for name, text in texts.items():
+        statements.append(text.rstrip().removesuffix(";"))
+        if name not in _INNER:
+            statements.append(f"ALTER FUNCTION {quoted(schema)}.{name} SET search_path FROM CURRENT {settings}")
+    await connection.execute(";\n".join(statements))
 
 
 async def _migrate(connection: asyncpg.Connection, schema: str, where: str) -> list[str]:
@@ -146,8 +147,7 @@ async def _migrate(connection: asyncpg.Connection, schema: str, where: str) -> l
             run.append(name)
     if found.get(0) != functions_name():
         async with connection.transaction():
-            for name, text in load("postgres").items():
-                await install_function(connection, schema, name, text)
+            await install_functions(connection, schema, load("postgres"))
             await connection.execute(
                 "INSERT INTO migrations (no, name) VALUES (0, $1) "
                 "ON CONFLICT (no) DO UPDATE SET name = excluded.name, applied_at = now()",

@@ -69,7 +69,9 @@ class PostgresReading(Subject):
         self, queue_id: int, slots: Collection[int], *, keyed_before: int, limit: int = 64
     ) -> Sequence[int]:
         """Return up to ``limit`` slots, outside of ``slots``, that have jobs worth stealing; see the port."""
-        records = await self._server.call("ready_elsewhere", queue_id, list(slots), keyed_before, limit, writes=False)
+        records = await self._server.call(
+            "ready_elsewhere", self._now(), queue_id, list(slots), keyed_before, limit, writes=False
+        )
         return [record[0] for record in records]
 
 

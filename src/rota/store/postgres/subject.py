@@ -61,7 +61,7 @@ def woken_of(record: Any) -> Sequence[Woken]:
     """Return what a function said in its columns ``woken_queues``, ``woken_slots`` and ``woken_places``."""
     slots = record["woken_slots"]
     if not slots:
-        return ()
+        return []
     return [Woken(*each) for each in zip(record["woken_queues"], slots, record["woken_places"], strict=True)]
 
 

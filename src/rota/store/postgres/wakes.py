@@ -3,7 +3,7 @@
     a function's pg_notify ──commit──▶ channel = schema ──▶ one LISTEN connection a process ──▶ every listener in it
 
 Statements notify by themselves, in their own transaction: what was not committed wakes nobody. When the connection was lost,
-each listener is told to look everywhere, since nobody knows what it missed.
+each listener is told to look everywhere, since nobody knows what it missed; and so when it begins to listen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rota.errors import RotaError, StoreError
 from rota.model.token import token_from_text, token_text
@@ -107,9 +107,11 @@ class PostgresWakes:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(self._server.schema, self._heard)
                 failures = 0
-                self._pass_on(_EVERYTHING)
+                # Asked once the ear is open: what comes later is heard.
+                cancels = await self._server.call("list_cancels", writes=False)
+                self._pass_on(structs.replace(_EVERYTHING, cancels=[record[0] for record in cancels]))
                 await lost.wait()
-            except DRIVER_ERRORS:
+            except (StoreError, *DRIVER_ERRORS):
                 failures += 1
             finally:
                 connection.terminate()

@@ -67,11 +67,13 @@ CREATE INDEX live_line ON live (queue_id, key, seq) WHERE NOT head AND key IS NO
 CREATE INDEX live_due ON live (queue_id, slot, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX live_alone ON live (seq) WHERE alone;
 
+-- Keys to look at, and since when one of their jobs could have been claimed.
 -- No unique key: a second arrival of the same key would wait for a stranger's transaction.
 CREATE TABLE turns (
     queue_id smallint NOT NULL,
     slot     smallint NOT NULL,
-    key      text NOT NULL
+    key      text NOT NULL,
+    since    bigint NOT NULL
 ) WITH (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0
 );

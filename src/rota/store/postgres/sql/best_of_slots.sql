@@ -11,7 +11,7 @@ CREATE FUNCTION best_of_slots(
     p_queue smallint, p_slots smallint[], p_cursors bigint[], p_limit integer, p_tasks integer[], p_keyed_before bigint
 ) RETURNS tid[] LANGUAGE plpgsql AS $$
 DECLARE
-    sample integer := least(p_limit, 1 + 2 * p_limit / cardinality(p_slots));
+    sample integer := least(p_limit, 1 + 2 * p_limit / greatest(cardinality(p_slots), 1));
     furthest bigint;
     chosen tid[];
 BEGIN

@@ -31,8 +31,9 @@ BEGIN
 
         -- step: removed
 
-        IF gone.head THEN
-            SELECT * INTO staged FROM stage_keys(ARRAY[gone.queue_id], ARRAY[gone.slot], ARRAY[gone.key], now_us);
+        -- Also when it was not the head: the key may have a turn and no head yet.
+        IF gone.key IS NOT NULL THEN
+            SELECT * INTO staged FROM stage_keys(ARRAY[gone.queue_id], ARRAY[gone.slot], ARRAY[gone.key], ARRAY[now_us]);
             woken_queues := staged.woken_queues;
             woken_slots := staged.woken_slots;
             woken_places := staged.woken_places;

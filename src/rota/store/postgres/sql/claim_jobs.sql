@@ -68,7 +68,7 @@ BEGIN
       FROM live l
      WHERE l.queue_id = p_queue AND l.ready AND NOT l.alone AND l.priority <> 0 AND l.holder IS NULL
      LIMIT 1;
-    each := CASE WHEN has_ranks THEN wanted ELSE least(wanted, greatest(8, 2 * wanted / cardinality(p_slots))) END;
+    each := CASE WHEN has_ranks THEN wanted ELSE least(wanted, greatest(8, 2 * wanted / greatest(cardinality(p_slots), 1))) END;
     LOOP
         IF has_ranks THEN
             chosen := best_of_slots(p_queue, p_slots, p_cursors, wanted, p_tasks, p_keyed_before);

@@ -79,7 +79,8 @@ BEGIN
       INTO released, suspects, has_alone, woken_queues, woken_slots, woken_places;
 
     IF keys IS NOT NULL THEN
-        SELECT * INTO staged FROM stage_keys(key_queues, key_slots, keys, now_us);
+        SELECT * INTO staged
+          FROM stage_keys(key_queues, key_slots, keys, array_fill(now_us, ARRAY[cardinality(keys)]));
         woken_queues := woken_queues || staged.woken_queues;
         woken_slots := woken_slots || staged.woken_slots;
         woken_places := woken_places || staged.woken_places;

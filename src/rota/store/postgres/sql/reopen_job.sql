@@ -25,7 +25,8 @@ BEGIN
           FROM f
      RETURNING queue_id, slot, key, place
     ), t AS (
-        INSERT INTO turns (queue_id, slot, key) SELECT i.queue_id, i.slot, i.key FROM i WHERE i.key IS NOT NULL
+        INSERT INTO turns (queue_id, slot, key, since)
+        SELECT i.queue_id, i.slot, i.key, now_us FROM i WHERE i.key IS NOT NULL
     ), h AS (
         INSERT INTO history (token, fence, kind, at, worker, failure, started_at)
         SELECT f.token, f.fence, 'failed', f.settled_at, coalesce((SELECT w.name FROM workers w WHERE w.id = f.worker), ''),

@@ -69,7 +69,7 @@ BEGIN
     -- A statement of its own, with a snapshot of its own: in the statement that removes the head, the key would still have
     -- one and nobody would be promoted.
     IF keys IS NOT NULL THEN
-        SELECT * INTO staged FROM stage_keys(key_queues, key_slots, keys, now_us);
+        SELECT * INTO staged FROM stage_keys(key_queues, key_slots, keys, array_fill(now_us, ARRAY[cardinality(keys)]));
         woken_queues := staged.woken_queues;
         woken_slots := staged.woken_slots;
         woken_places := staged.woken_places;

@@ -1,6 +1,7 @@
 -- stage_keys: make a head for each of these keys that has a due job and no head. The only place that makes one.
 --
--- Takes    p_queues smallint[] · p_slots smallint[] · p_keys text[] (side by side) · p_now bigint
+-- Takes    p_queues smallint[] · p_slots smallint[] · p_keys text[] · p_sinces bigint[] (side by side): since
+--          when the key's job could have been claimed, had anybody looked
 -- Returns  one row: woken_queues, woken_slots, woken_places (lowest of each slot), and skipped: slots in which a key could
 --          not be looked at to the end; its turn has been left in turns for whoever comes next.
 -- Locks    the slots, by try-lock to the end of the transaction, in a statement BEFORE the look: so that the look sees all
@@ -9,7 +10,7 @@
 -- Twin     store/sqlite/sql/stage_keys.sql; tests/contract/test_keys.py runs both.
 
 CREATE FUNCTION stage_keys(
-    p_queues smallint[], p_slots smallint[], p_keys text[], p_now bigint,
+    p_queues smallint[], p_slots smallint[], p_keys text[], p_sinces bigint[],
     OUT woken_queues smallint[], OUT woken_slots smallint[], OUT woken_places bigint[], OUT skipped smallint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -28,10 +29,12 @@ BEGIN
     -- step: slots locked
 
     WITH t AS MATERIALIZED (
-        SELECT DISTINCT u.q, u.s, u.k, u.q::integer * 1024 + u.s AS line FROM unnest(p_queues, p_slots, p_keys) u(q, s, k)
+        SELECT u.q, u.s, u.k, u.q::integer * 1024 + u.s AS line, min(u.since) AS since
+          FROM unnest(p_queues, p_slots, p_keys, p_sinces) u(q, s, k, since)
+         GROUP BY u.q, u.s, u.k
     ), c AS MATERIALIZED (
         -- The lowest seq, whoever has it locked. SKIP LOCKED over the line would promote the key's second job.
-        SELECT t.q, t.s, t.k, n.token
+        SELECT t.q, t.s, t.k, t.since, n.token
           FROM t
          CROSS JOIN LATERAL (
                SELECT l.token
@@ -44,7 +47,7 @@ BEGIN
            AND (SELECT true FROM live h WHERE h.queue_id = t.q AND h.key = t.k AND h.head LIMIT 1) IS NULL
     ), l AS MATERIALIZED (
         -- That row or none.
-        SELECT c.q, c.s, c.k, x.token
+        SELECT c.since, x.token
           FROM c
          CROSS JOIN LATERAL (
                SELECT v.token
@@ -53,15 +56,15 @@ BEGIN
                   FOR UPDATE SKIP LOCKED) x
     ), u AS (
         UPDATE live v
-           SET head = true, ready = true, ready_at = p_now
+           SET head = true, ready = true, ready_at = l.since
           FROM l
          WHERE v.token = ANY (ARRAY[l.token])
      RETURNING v.queue_id, v.slot, v.place, v.key
     ), a AS (
-        INSERT INTO turns (queue_id, slot, key)
-        SELECT t.q, t.s, t.k FROM t WHERE NOT t.line = ANY (mine)
+        INSERT INTO turns (queue_id, slot, key, since)
+        SELECT t.q, t.s, t.k, t.since FROM t WHERE NOT t.line = ANY (mine)
          UNION ALL
-        SELECT c.q, c.s, c.k FROM c WHERE (c.q, c.k) NOT IN (SELECT u.queue_id, u.key FROM u)
+        SELECT c.q, c.s, c.k, c.since FROM c WHERE (c.q, c.k) NOT IN (SELECT u.queue_id, u.key FROM u)
      RETURNING slot
     ), w AS (
         SELECT u.queue_id, u.slot, min(u.place) AS place FROM u GROUP BY u.queue_id, u.slot

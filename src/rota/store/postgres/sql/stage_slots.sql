@@ -17,6 +17,7 @@ DECLARE
     mine smallint[];
     keys text[];
     key_slots smallint[];
+    sinces bigint[];
     staged record;
     late smallint[];
     later bigint;
@@ -43,10 +44,10 @@ BEGIN
     -- step: slots locked
 
     WITH d AS MATERIALIZED (
-        SELECT x.token
+        SELECT x.token, x.due_at
           FROM unnest(mine) s
          CROSS JOIN LATERAL (
-               SELECT l.token
+               SELECT l.token, l.due_at
                  FROM live l
                 WHERE l.queue_id = p_queue AND l.slot = s AND l.due_at <= p_now
                 ORDER BY l.due_at
@@ -56,13 +57,13 @@ BEGIN
     ), u AS (
         -- A head that backed off is ready again; its key never lost its turn.
         UPDATE live v
-           SET due_at = NULL, ready = (v.key IS NULL OR v.head), ready_at = p_now
+           SET due_at = NULL, ready = (v.key IS NULL OR v.head), ready_at = d.due_at
           FROM d
          WHERE v.token = ANY (ARRAY[d.token])
-     RETURNING v.slot, v.key, v.head, v.ready, v.place
+     RETURNING v.slot, v.key, v.head, v.ready, v.place, v.ready_at
     ), i AS (
-        INSERT INTO turns (queue_id, slot, key)
-        SELECT DISTINCT p_queue, u.slot, u.key FROM u WHERE u.key IS NOT NULL AND NOT u.head
+        INSERT INTO turns (queue_id, slot, key, since)
+        SELECT p_queue, u.slot, u.key, min(u.ready_at) FROM u WHERE u.key IS NOT NULL AND NOT u.head GROUP BY u.slot, u.key
     ), w AS (
         SELECT u.slot, min(u.place) AS place FROM u WHERE u.ready GROUP BY u.slot
     )
@@ -77,14 +78,14 @@ BEGIN
                 CROSS JOIN LATERAL (
                       SELECT t.ctid FROM turns t WHERE t.queue_id = p_queue AND t.slot = s LIMIT batch) y
                 LIMIT batch))
-     RETURNING slot, key
+     RETURNING slot, key, since
     )
-    SELECT array_agg(x.key), array_agg(x.slot) INTO keys, key_slots FROM x;
+    SELECT array_agg(x.key), array_agg(x.slot), array_agg(x.since) INTO keys, key_slots, sinces FROM x;
 
     -- step: turns taken
 
     SELECT * INTO staged
-      FROM stage_keys(array_fill(p_queue, ARRAY[coalesce(cardinality(keys), 0)]), key_slots, keys, p_now);
+      FROM stage_keys(array_fill(p_queue, ARRAY[coalesce(cardinality(keys), 0)]), key_slots, keys, sinces);
     woken_slots := woken_slots || staged.woken_slots;
     woken_places := woken_places || staged.woken_places;
     skipped := skipped || staged.skipped;

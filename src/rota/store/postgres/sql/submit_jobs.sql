@@ -38,8 +38,8 @@ BEGIN
          ORDER BY u.o
      RETURNING queue_id, slot, key, due_at, place
     ), a AS (
-        INSERT INTO turns (queue_id, slot, key)
-        SELECT DISTINCT i.queue_id, i.slot, i.key FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL
+        INSERT INTO turns (queue_id, slot, key, since)
+        SELECT DISTINCT i.queue_id, i.slot, i.key, now_us FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL
     ), w AS (
         SELECT i.queue_id, i.slot, min(i.place) AS place
           FROM i

@@ -75,8 +75,8 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT l.queue_id, l.slot, l.key, l.due_at, l.place FROM live l WHERE l.token = a.token LIMIT 1) x
     ), t AS (
-        INSERT INTO turns (queue_id, slot, key)
-        SELECT DISTINCT i.queue_id, i.slot, i.key FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL
+        INSERT INTO turns (queue_id, slot, key, since)
+        SELECT DISTINCT i.queue_id, i.slot, i.key, now_us FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL
     ), w AS (
         SELECT i.queue_id, i.slot, min(i.place) AS place FROM i
          WHERE i.due_at IS NULL OR i.due_at <= now_us + soon

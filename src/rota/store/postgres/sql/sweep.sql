@@ -41,7 +41,7 @@ BEGIN
      WHERE (SELECT true FROM live h WHERE h.queue_id = k.queue_id AND h.key = k.key AND h.head LIMIT 1) IS NULL
        AND (SELECT true FROM turns t WHERE t.queue_id = k.queue_id AND t.slot = k.slot AND t.key = k.key LIMIT 1) IS NULL;
     keys_without_head := coalesce(cardinality(keys), 0);
-    SELECT * INTO staged FROM stage_keys(key_queues, key_slots, keys, now_us);
+    SELECT * INTO staged FROM stage_keys(key_queues, key_slots, keys, array_fill(now_us, ARRAY[keys_without_head]));
 
     -- Those that are still in a claims row of their holder are the rescuer's: it knows whom to blame.
     WITH h AS MATERIALIZED (
