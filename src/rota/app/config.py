@@ -37,8 +37,8 @@ class Config:
     Attributes:
         store: Path or URL of the store.
         busy_timeout_ms: How long a call waits for a locked SQLite file before it fails with ``StoreBusyError``.
-        durability: ``full``: on stable storage when ``submit`` returns. ``normal`` (SQLite): a power cut can lose the last
-            jobs. Weaker ones are chosen by name only, and shown by ``rota doctor``.
+        durability: ``full``: on stable storage when ``submit`` returns. SQLite only: with ``normal`` a power cut can lose the
+            last jobs, with ``off`` it can damage the file. Chosen by name only, and shown by ``rota doctor``.
         schema: Name of the schema on PostgreSQL.
         payload_bytes_max: The largest arguments of one job, as JSON.
         result_bytes_max: The largest result, as JSON.
@@ -126,9 +126,9 @@ def _text(value: Any, source: str) -> str:
 
 
 def _durability(value: Any, source: str) -> str:
-    if value in ("full", "normal"):
+    if value in ("full", "normal", "off"):
         return str(value)
-    raise ConfigError(f"{source} is {value!r}; it can be 'full' or 'normal'.", source=source)
+    raise ConfigError(f"{source} is {value!r}; it can be 'full', 'normal' or 'off'.", source=source)
 
 
 def _number(value: Any, source: str) -> float:

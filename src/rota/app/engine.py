@@ -61,6 +61,6 @@ async def _open_postgres(url: str, clock: Clock | None, config: Config) -> Store
         raise ConfigError(
             f"a postgresql:// store needs a driver that is not installed ({error.name}). Install rota[postgres].",
         ) from error
-    opened: Any = await PostgresStore.open(url, clock=clock, schema=config.schema)
+    opened: Any = await PostgresStore.open(url, clock=clock, schema=config.schema, waiting_max=config.waiting_max)
     store: Store = opened
     return store

@@ -13,6 +13,7 @@ from rota.app.config import load_config
 from rota.app.engine import open_store
 from rota.app.liveness import liveness_of
 from rota.app.process import CONFIG, UNAVAILABLE, begin
+from rota.app.write_lock import lock_test_of
 from rota.errors import (
     SchemaVersionError,
     StoreBusyError,
@@ -68,6 +69,7 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
             store=store,
             liveness=liveness,
             duties=duties,
+            holds_lock=lock_test_of(read_address(order.store)),
             clock=clock,
             entropy=entropy,
             telemetry=telemetry,

@@ -65,7 +65,7 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
         ('stor = "shop.db"', "sets 'stor', which is no setting (did you mean 'store'?)"),
         ("retention_days = 1", "retention_days in rota.toml is 1; 2 to 3,660 days"),
         ('retention_days = "long"', "a number is needed"),
-        ('durability = "none"', "it can be 'full' or 'normal'"),
+        ('durability = "none"', "it can be 'full', 'normal' or 'off'"),
         ("payload_bytes_max = 99999999999", "a whole number from 1,024 to 16,777,216"),
         ("payload_bytes_max = 2000.5", "a whole number"),
         ("busy_timeout_ms = true", "a number is needed"),
