@@ -17,13 +17,13 @@ Invariants, each with the test that holds it:
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from rota.errors import OutcomeUnknownError, StoreBrokenError, StoreError
 from rota.model.job import ClaimedJob
 from rota.model.limits import SETTLE_JOBS_MAX
-from rota.model.outcome import Outcome
+from rota.model.outcome import Kind, Outcome
 from rota.runtime.entropy import Entropy
 from rota.runtime.patience import store_pause_s
 from rota.store.port import Claims, Settled
@@ -190,5 +190,13 @@ class Settler:
         telemetry.count("settles.calls")
         telemetry.count("settles.outcomes", len(batch))
         telemetry.count("settles.stale", len(answer.stale))
+        kinds = Counter([outcome.kind for outcome in batch])
+        telemetry.count("jobs.succeeded", kinds[Kind.SUCCEEDED])
+        telemetry.count("jobs.failed", kinds[Kind.FAILED])
+        telemetry.count("jobs.cancelled", kinds[Kind.CANCELLED])
+        telemetry.count("jobs.expired", kinds[Kind.EXPIRED])
+        telemetry.count("jobs.retried", kinds[Kind.RETRY])
+        telemetry.count("jobs.snoozed", kinds[Kind.SNOOZE])
+        telemetry.count("claims.given_back", kinds[Kind.GIVEN_BACK])
         for token, fence in answer.stale:
             telemetry.emit("job.stale", token=token, fence=fence, worker=self._name)

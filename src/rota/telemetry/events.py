@@ -282,7 +282,6 @@ COUNTERS: Final[Mapping[str, str]] = {
     "settles.calls": "settles sent to the store",
     "settles.outcomes": "outcomes settled",
     "settles.stale": "outcomes refused",
-    "jobs.started": "handlers started",
     "jobs.succeeded": "attempts that succeeded",
     "jobs.failed": "jobs failed for good",
     "jobs.retried": "attempts that failed and are tried again",
@@ -291,8 +290,6 @@ COUNTERS: Final[Mapping[str, str]] = {
     "jobs.expired": "jobs not started in time",
     "claims.given_back": "claimed jobs given back, uncounted",
     "claims.adopted": "jobs found after a lost reply",
-    "jobs.submitted": "jobs accepted",
-    "hands.idle_ms": "milliseconds that a hand was free while something was ready",
     "telemetry.sink_failed": "times that a sink raised; the event is lost to it",
 }
 """What is counted beside the events, and in what. Each event is also counted under its own name."""

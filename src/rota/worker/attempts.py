@@ -112,7 +112,7 @@ class Attempts:
                 outcome = self._returned(attempt, value)
             except asyncio.CancelledError as error:
                 outcome = self._endings.of_cancellation(attempt, error)
-            except Exception as error:  # Whatever a handler raises is an outcome.
+            except (Exception, SystemExit) as error:  # Whatever a handler raises is an outcome.
                 outcome = self._endings.of_error(attempt, error)
             finally:
                 self.active.pop(job.token, None)
@@ -154,9 +154,7 @@ class Attempts:
             try:
                 args, kwargs = spec.decode(job.payload)
                 outcome = self._returned(attempt, spec.function(*args, **kwargs))
-            except Exception as error:  # Whatever a handler raises is an outcome.
-                outcome = self._endings.of_error(attempt, error)
-            except BaseException as error:  # SystemExit, KeyboardInterrupt in a thread end nothing but the handler.
+            except BaseException as error:  # Whatever a handler raises is an outcome, in a thread SystemExit as well.
                 outcome = self._endings.of_error(attempt, error)
             finally:
                 self.active.pop(job.token, None)
@@ -193,9 +191,9 @@ class Attempts:
         now_us = self._clock.now_us()
         if job.cancel_asked or (self._cancelled and job.token in self._cancelled):
             self._cancelled.discard(job.token)
-            return None, Outcome(job.seq, job.token, job.fence, Kind.CANCELLED, ended_at=now_us)
+            return None, self._endings.of_unstarted(job, spec, Kind.CANCELLED, now_us)
         if job.expires_at is not None and job.expires_at <= now_us and not (job.attempts or job.crashes):
-            return None, Outcome(job.seq, job.token, job.fence, Kind.EXPIRED, ended_at=now_us)
+            return None, self._endings.of_unstarted(job, spec, Kind.EXPIRED, now_us)
         policy, timeout_ms = spec.retry, spec.timeout_ms
         if job.meta is not None:
             policy, timeout_ms = overrides_of(job.meta, policy, timeout_ms)

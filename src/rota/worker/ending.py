@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from rota.settle.decide import JobTimeoutError, Verdict, judge
-
 from rota.errors import InvalidArgumentsError, LimitError
+from rota.model.job import ClaimedJob
 from rota.model.outcome import Kind, Outcome
 from rota.model.retry import Fail, Snooze
+from rota.model.task import TaskSpec
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
+from rota.settle.decide import JobTimeoutError, Verdict, judge
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.attempt import Attempt
 
@@ -45,10 +46,15 @@ class Endings:
         limit_s = (attempt.timeout_ms or 0) / 1_000
         return JobTimeoutError(f"the attempt took longer than its time limit of {limit_s:g} s")
 
+    def of_unstarted(self, job: ClaimedJob, spec: TaskSpec, kind: Kind, now_us: int) -> Outcome:
+        """Return the outcome of a job that was cancelled, or had expired, before it could be started."""
+        event = "job.expired" if kind is Kind.EXPIRED else "job.cancelled"
+        self._telemetry.emit(event, token=job.token, task=spec.name, worker=self.worker)
+        return Outcome(job.seq, job.token, job.fence, kind, ended_at=now_us)
+
     def of_snooze(self, attempt: Attempt, snooze: Snooze) -> Outcome:
         """Return the outcome of a handler that asked to come back later."""
         now_us = self._clock.now_us()
-        self._telemetry.count("jobs.snoozed")
         due_at = now_us + round(snooze.delay.total_seconds() * 1e6)
         return self._outcome(attempt, Verdict(Kind.SNOOZE, None, due_at), now_us)
 
@@ -59,7 +65,6 @@ class Endings:
             self._telemetry.emit("job.cancelled", token=attempt.job.token, task=attempt.spec.name, worker=self.worker)
             return self._outcome(attempt, Verdict(Kind.CANCELLED), now_us)
         if attempt.is_given_back:
-            self._telemetry.count("claims.given_back")
             return self._outcome(attempt, Verdict(Kind.GIVEN_BACK), now_us)
         return self.of_error(attempt, error)
 

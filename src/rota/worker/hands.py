@@ -72,6 +72,7 @@ class Hands:
         self._low = max(1, concurrency // 2)
         self._is_closing = False
         self._rested = asyncio.Event()
+        self._broken: asyncio.Future[None] = self.loop.create_future()
 
     # ── jobs in ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,6 +106,14 @@ class Hands:
             self._rested.clear()
             await self._rested.wait()
 
+    async def broken(self) -> None:
+        """Wait for ever, unless a hand ends by an error of rota's own, which is then raised."""
+        await self._broken
+
+    def _hand_ended(self, hand: asyncio.Task[None]) -> None:
+        if not hand.cancelled() and (error := hand.exception()) is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
     async def close(self) -> None:
         """Let go of coroutines and idle threads; a thread inside a handler is left to the end of the process."""
         self._is_closing = True
@@ -126,7 +135,9 @@ class Hands:
                 self._parked.pop().set_result(None)
             else:
                 row = len(self._coroutines)
-                self._coroutines.append(self.loop.create_task(self._hand(row)))
+                hand = self.loop.create_task(self._hand(row))
+                hand.add_done_callback(self._hand_ended)
+                self._coroutines.append(hand)
 
     # ── coroutines ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -207,7 +207,7 @@ class Worker:
         guard = LoopGuard(self._clock, lambda: self._hands.todo, self._loop_blocked) if self._give_back else None
         if guard is not None:
             guard.start()
-        tasks = [claiming, rings, sweeping, ending]
+        tasks = [claiming, rings, sweeping, ending, loop.create_task(self._hands.broken())]
         try:
             await asyncio.wait([*tasks, settling], return_when=asyncio.FIRST_COMPLETED)
             await _cancel(tasks)
@@ -321,7 +321,6 @@ class Worker:
             self._settler.add(_given_back(job), job.claim_no)
         self._given_back += len(jobs)
         if jobs:
-            self._telemetry.count("claims.given_back", len(jobs))
             self._telemetry.emit("jobs.given_back", worker=self._me.name, jobs=len(jobs), why="the worker ends")
 
     def _loop_blocked(self, seconds: float) -> None:
