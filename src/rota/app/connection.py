@@ -105,8 +105,8 @@ class Connection:
         """Close what the running loop uses, and the shared store. Safe to call twice; the next use opens anew."""
         with self._lock:
             opening = self._sessions.pop(asyncio.get_running_loop(), None)
-        if opening is not None:
-            session = await opening
+        if opening is not None and not await _failed(opening):
+            session = opening.result()
             if session.watch is not None:
                 await session.watch.close()
             if not self._is_shared and not self._is_borrowed:
@@ -164,3 +164,9 @@ class Connection:
         if not self._is_shared:
             self._inherited.append(self._store)
             self._store = self._home = None
+
+
+async def _failed(opening: asyncio.Task[Session]) -> bool:
+    """Wait for an opening; whether it failed. Whoever wanted the store has had the error."""
+    await asyncio.wait([opening])
+    return opening.cancelled() or opening.exception() is not None

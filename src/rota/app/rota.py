@@ -56,7 +56,7 @@ class Rota:
         queue: Where jobs go whose task names no queue.
         retry: The policy of tasks that name none; ``None`` for three attempts.
         busy_timeout: How long a call waits for a locked SQLite file; a bare number is seconds.
-        durability: ``"full"``; on SQLite also ``"normal"``: a power cut can lose the last jobs, or ``"off"``: or damage the file.
+        durability: ``"full"``; on SQLite also ``"normal"`` (a power cut loses the last jobs) or ``"off"`` (or harms the file).
         schema: Name of the schema on PostgreSQL.
         payload_bytes_max: The largest arguments of one job, up to 16 MiB.
         result_bytes_max: The largest result of one job, up to 16 MiB.
