@@ -16,7 +16,7 @@ from collections.abc import Collection
 from rota.node.crew import Crew
 from rota.node.rescuer import Rescuer
 from rota.runtime.entropy import Entropy
-from rota.store.port import AloneRow, Membership, Store
+from rota.store.port import AloneRow, Store, WorkerRow
 
 LOOK_S = 1.0
 _LONGEST_S = 30.0
@@ -48,6 +48,7 @@ class Isolator:
         self._entropy = entropy
         self._ending = ending
         self._news = asyncio.Event()
+        self._served = Served()
 
     def notice(self) -> None:
         """Look now: a suspect waits, or the node is ending."""
@@ -85,8 +86,10 @@ class Isolator:
         rows = await self._store.alone()
         if not rows:
             return frozenset()
-        served = served_by(self._crew.node_id, await self._store.membership())
-        return frozenset(row.token for row in rows if served.covers(row))
+        own = [worker for worker in (await self._store.membership()).workers if worker.node_id == self._crew.node_id]
+        if own:
+            self._served = Served.by(own)
+        return frozenset(row.token for row in rows if self._served.covers(row))
 
     async def _pause(self, seconds: float) -> None:
         if self._ending.is_set():
@@ -97,19 +100,22 @@ class Isolator:
 
 
 class Served:
-    """Queues and tasks that a node's workers said they know when they registered."""
+    """Queues and tasks that a node's workers said they know when they registered.
 
-    def __init__(self, queues: Collection[str], tasks: Collection[str]) -> None:
+    A supervisor cannot ask the app, since it never imports it; and when the only worker has just died, what is known from
+    before still holds.
+    """
+
+    def __init__(self, queues: Collection[str] = (), tasks: Collection[str] = ()) -> None:
         self._queues = frozenset(queues)
         self._tasks = frozenset(tasks)
 
+    @classmethod
+    def by(cls, workers: Collection[WorkerRow]) -> Served:
+        """Return what these workers serve together."""
+        queues = [queue for worker in workers for queue in worker.queues]
+        return cls(queues, [task for worker in workers for task in worker.tasks])
+
     def covers(self, row: AloneRow) -> bool:
-        """Whether a worker of that node could run this job."""
+        """Whether one of them could run this job."""
         return row.queue in self._queues and row.task in self._tasks
-
-
-def served_by(node_id: int, seen: Membership) -> Served:
-    """Return what a node's workers serve; a supervisor cannot ask the app, since it never imports it."""
-    own = [worker for worker in seen.workers if worker.node_id == node_id]
-    queues = [queue for worker in own for queue in worker.queues]
-    return Served(queues, [task for worker in own for task in worker.tasks])

@@ -52,6 +52,7 @@ class Supervisor:
         store: The store.
         liveness: How it proves that it lives, and sees that others do not.
         duties: What it does when it has the house.
+        holds_lock: Whether a process has the store's write lock now; ``None`` if that cannot be told.
         clock: Time.
         entropy: Chance.
         telemetry: Who is told.
@@ -65,6 +66,7 @@ class Supervisor:
         store: Store,
         liveness: Liveness,
         duties: Sequence[Duty],
+        holds_lock: Callable[[int], bool | None],
         clock: Clock,
         entropy: Entropy,
         telemetry: Telemetry,
@@ -74,6 +76,7 @@ class Supervisor:
         self._store = store
         self._liveness = liveness
         self._duties = duties
+        self._holds_lock = holds_lock
         self._clock = clock
         self._entropy = entropy
         self._telemetry = telemetry
@@ -156,7 +159,7 @@ class Supervisor:
             entropy=self._entropy,
             telemetry=self._telemetry,
         )
-        guard = WriteGuard(crew, order.write_limit_s, self._clock, self._telemetry)
+        guard = WriteGuard(crew, order.write_limit_s, self._clock, self._telemetry, self._holds_lock)
         kept = [self._tend(place.name, place.keep) for place in places] + [self._tend("isolator", isolator.keep)]
         watching = [
             self._tend("watch", self._watch.run),

@@ -2,12 +2,15 @@
 
 A worker publishes in its running table since when it has been in a write (after the lock was granted: whoever only *waits*
 for a locked database is not in one). Judged only on marks that this supervisor has seen itself, several times: after a sleep
-of the machine, or after having been stopped, an old mark proves nothing at first sight.
+of the machine, or after having been stopped, an old mark proves nothing at first sight. And judged only together with the
+lock itself: a handler that keeps the interpreter busy for seconds also keeps the writer's thread from clearing a mark whose
+lock is long given back, and harms nobody by it.
 
 Invariants, each with the test that holds it:
     A worker frozen in a write is killed within a second after the limit.    tests/integration/test_crash_writes.py
     A long mark seen for the first time kills nobody.                        tests/unit/node/test_write_guard.py
     A worker that waits for the disk is given longer.                        tests/unit/node/test_write_guard.py
+    A mark without the lock kills nobody.                                    tests/unit/node/test_write_guard.py
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class WriteGuard:
             would not end.
         clock: The clock of the marks.
         telemetry: Who is told.
+        holds_lock: Whether a process has the store's write lock now; ``None`` if that cannot be told.
         states: Returns the states of a process's threads; replaced by tests.
     """
 
@@ -44,12 +48,14 @@ class WriteGuard:
         limit_s: float,
         clock: Clock,
         telemetry: Telemetry,
+        holds_lock: Callable[[int], bool | None],
         states: Callable[[int], str] = thread_states,
     ) -> None:
         self._crew = crew
         self._limit_s = limit_s
         self._clock = clock
         self._telemetry = telemetry
+        self._holds_lock = holds_lock
         self._states = states
         self._looks: dict[tuple[int, int], int] = {}
 
@@ -71,7 +77,7 @@ class WriteGuard:
         self._looks = seen
 
     def _judge(self, process: WorkerProcess, seconds: float, looks: int) -> None:
-        if seconds < self._limit_s or looks < LOOKS_MIN:
+        if seconds < self._limit_s or looks < LOOKS_MIN or self._holds_lock(process.pid) is False:
             return
         if seconds < self._limit_s * DISK_FACTOR and "D" in self._states(process.pid):
             return

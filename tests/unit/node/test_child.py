@@ -12,7 +12,7 @@ import pytest
 
 from rota.node import child
 from tests.unit.node.conftest import is_running, kill_quietly
-from tests.unit.node.waiting import until
+from tests.unit.node.waiting import number_in, until
 
 PARENT = """
 import signal, subprocess, sys, time
@@ -31,7 +31,7 @@ def test_a_child_ends_with_its_parent(
     note = tmp_path / "pid"
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(note)])
     started.append(parent)
-    pid = int(until(lambda: note.exists() and note.read_text(), "the child to be started"))
+    pid = number_in(note, "the child to be started")
     until(lambda: b"standin" in Path(f"/proc/{pid}/cmdline").read_bytes(), "the child to be executed")
     try:
         parent.send_signal(number)

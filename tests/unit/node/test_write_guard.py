@@ -32,9 +32,9 @@ def process() -> Process:
     return Process()
 
 
-def guard_of(process: Process, clock: ManualClock, states: str = "SS") -> WriteGuard:
+def guard_of(process: Process, clock: ManualClock, states: str = "SS", holds_lock: bool | None = True) -> WriteGuard:
     crew: Any = [process]
-    return WriteGuard(crew, 2.0, clock, Telemetry(), states=lambda pid: states)
+    return WriteGuard(crew, 2.0, clock, Telemetry(), holds_lock=lambda pid: holds_lock, states=lambda pid: states)
 
 
 def look_for(guard: WriteGuard, clock: ManualClock, seconds: float) -> None:
@@ -101,3 +101,19 @@ def test_a_worker_that_waits_for_the_disk_is_given_longer(process: Process, cloc
 
     look_for(guard, clock, 0.75)
     assert process.killed
+
+
+@pytest.mark.parametrize(("holds_lock", "is_killed"), [(True, True), (False, False), (None, True)])
+def test_a_mark_without_the_lock_kills_nobody(
+    process: Process, clock: ManualClock, holds_lock: bool | None, is_killed: bool
+) -> None:
+    """A handler that never lets go of the interpreter keeps a mark from being cleared, and holds up nobody.
+
+    Where the kernel does not tell who has the lock, the mark alone must do.
+    """
+    guard = guard_of(process, clock, holds_lock=holds_lock)
+    process.table.write_since_ns = clock.boot_ns()
+
+    look_for(guard, clock, 5)
+
+    assert bool(process.killed) is is_killed

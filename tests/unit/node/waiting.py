@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+def until(condition: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
     """Return the first true value of ``condition``; fail, naming ``what``, if there is none in time."""
     end = time.monotonic() + seconds
     while True:
@@ -18,3 +19,9 @@ def until(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
             return value
         assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
         time.sleep(0.005)
+
+
+def number_in(note: Path, what: str) -> int:
+    """Wait until a process has written a number into a file, and return it."""
+    until(lambda: note.exists() and note.read_text(), what)
+    return int(note.read_text())

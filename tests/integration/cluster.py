@@ -1,0 +1,313 @@
+"""Real nodes on a SQLite file of their own, for tests that kill them.
+
+    cluster.node("mitte", processes=2) ─▶ keeper ─▶ supervisor ─▶ workers, all real, started as `rota run` starts them
+    cluster.tasks.work.submit(0.5)     ─▶ from this process
+    cluster.history()                  ─▶ what the handlers themselves noted: evidence for the checkers
+
+Everything is waited for by its condition. All that was started is dead when the test ends, whatever happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from rota.app.blocking import drive
+from rota.model.job import JobRow
+from rota.model.state import State
+from rota.model.token import token_from_text
+from rota.node.order import NodeOrder
+from rota.node.remains import table_path
+from rota.store.port import JobFilter, Membership, NodeRow, Store, WorkerRow
+from rota.worker.running import RunningTable
+from tests.checkers.history import AnyEvent, Ended, Killed, Recorder, Started, read_history
+from tests.house.tree import ROOT
+from tests.unit.node.waiting import until
+
+KEEPER = """
+import sys, msgspec
+from rota.node.keeper import Keeper
+from rota.node.order import NodeOrder
+from rota.runtime.clock import SystemClock
+from rota.telemetry.lines import LogLines
+from rota.telemetry.telemetry import Telemetry
+order = msgspec.json.decode(sys.stdin.buffer.read(), type=NodeOrder)
+sys.exit(Keeper(order, "rota.app.node_main", Telemetry([LogLines(sys.stderr, SystemClock().now_us)])).run())
+"""
+APP = "tests.integration.crash_app"
+
+
+class Node:
+    """One real node: its keeper's process, and how to find the others."""
+
+    def __init__(self, cluster: Cluster, name: str, keeper: subprocess.Popen[bytes]) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.keeper = keeper
+
+    @property
+    def row(self) -> NodeRow | None:
+        """Its open row: the newest of its name."""
+        rows = [row for row in self.cluster.membership().nodes if row.name == self.name]
+        return rows[-1] if rows else None
+
+    @property
+    def supervisor(self) -> int:
+        """Process id of the supervisor that is registered now."""
+        row = until(lambda: self.row, f"node {self.name} to be registered")
+        pid: int = msgspec.json.decode(row.host)["pid"]
+        return pid
+
+    @property
+    def workers(self) -> list[WorkerRow]:
+        """The open workers of its open row."""
+        row = self.row
+        return [] if row is None else [one for one in self.cluster.membership().workers if one.node_id == row.id]
+
+    def worker(self, number: int = 1) -> WorkerRow:
+        """Wait for the worker in this place and return its row."""
+        name = f"{self.name}/{number}"
+        found = until(lambda: [row for row in self.workers if row.name == name], f"worker {name}")
+        return found[0]
+
+    def is_up(self, processes: int) -> bool:
+        """Whether so many of its workers are registered."""
+        return sum(not worker.is_alone for worker in self.workers) == processes
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the keeper a signal and return its exit code."""
+        self.keeper.send_signal(number)
+        return self.keeper.wait(40)
+
+
+class Cluster:
+    """Nodes, a store, and the log of the handlers.
+
+    Args:
+        folder: Where all files go.
+        app: Module of the app, which has ``app`` in it; it finds the store by ``ROTA_STORE``.
+    """
+
+    def __init__(self, folder: Path, app: str = APP) -> None:
+        self.folder = folder
+        self.path = folder / "shop.db"
+        self.log = folder / "handlers.jsonl"
+        self.app_name = app
+        self._nodes: list[Node] = []
+        self._environment = {"ROTA_STORE": str(self.path), "CRASH_LOG": str(self.log), "PYTHONPATH": str(ROOT)}
+        self._recorder = Recorder(self.log)
+        self.tasks: Any = self._load(app)
+        self.store: Store = drive(self._open()).inline()
+
+    async def _open(self) -> Any:
+        from rota.app.engine import open_store
+
+        return await open_store(self.path)
+
+    def _load(self, app: str) -> ModuleType:
+        """Load the app's module anew, bound to this cluster's store, for submitting from here."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self._environment.items():
+                patch.setenv(name, value)
+            found = importlib.util.find_spec(app)
+            assert found is not None
+            assert found.loader is not None
+            module = importlib.util.module_from_spec(found)
+            found.loader.exec_module(module)
+            assert Path(module.app.config.store) == self.path
+        return module
+
+    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def node(self, name: str = "mitte", *, processes: int = 2, concurrency: int = 4, **more: Any) -> Node:
+        """Start a node and wait until its workers are registered. ``more`` is passed to ``NodeOrder``."""
+        node = self.start(name, processes=processes, concurrency=concurrency, **more)
+        until(lambda: node.is_up(processes), f"{processes} workers of {name}", 30)
+        return node
+
+    def start(self, name: str = "mitte", **how: Any) -> Node:
+        """Start a node and wait for nothing."""
+        order = NodeOrder(store=str(self.path), app=f"{self.app_name}:app", name=name, **how)
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", KEEPER],
+            stdin=subprocess.PIPE,
+            env=os.environ | self._environment,
+            cwd=self.folder,
+            process_group=0,
+        )
+        assert keeper.stdin is not None
+        with keeper.stdin as stdin:
+            stdin.write(msgspec.json.encode(order))
+        node = Node(self, name, keeper)
+        self._nodes.append(node)
+        return node
+
+    def close(self) -> None:
+        """Kill everything that still runs, and let go of the store."""
+        for node in self._nodes:
+            self._end(node)
+        self._recorder.close()
+        self.tasks.app.close()
+        drive(self.store.close())
+
+    def _end(self, node: Node) -> None:
+        pids = descendants(node.keeper.pid)
+        with contextlib.suppress(ProcessLookupError):
+            node.keeper.kill()
+        node.keeper.wait()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(is_running(pid) for pid in pids), "the node's processes to be gone")
+
+    def note_kill(self, pid: int) -> None:
+        """Note for the checkers that a worker is about to die."""
+        self._recorder.saw(Killed(at=time.clock_gettime_ns(time.CLOCK_BOOTTIME), worker=f"process {pid}"))
+
+    def kill(self, pid: int) -> None:
+        """Kill a worker with ``kill -9``."""
+        self.note_kill(pid)
+        os.kill(pid, signal.SIGKILL)
+
+    def table(self, worker: WorkerRow) -> RunningTable:
+        """Map a worker's running table."""
+        return RunningTable.open(table_path(f"{self.path}.d/proof", worker.proof))
+
+    # ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def membership(self) -> Membership:
+        """Return who is open."""
+        return drive(self.store.membership())
+
+    def find(self, token: object) -> JobRow:
+        """Return a job's row."""
+        row: JobRow | None = drive(self.store.find(token_from_text(str(token))))
+        assert row is not None
+        return row
+
+    def history_of(self, token: object) -> list[str]:
+        """Return the kinds of a job's history entries."""
+        entries: Any = drive(self.store.history(token_from_text(str(token))))
+        return [entry.kind for entry in entries]
+
+    def states(self, tokens: Sequence[object]) -> list[State]:
+        """Return the jobs' states."""
+        wanted = [token_from_text(str(token)) for token in tokens]
+        states: Any = drive(self.store.states(wanted))
+        return [states[token] for token in wanted]
+
+    def is_done(self, token: object) -> bool:
+        """Whether the job is settled."""
+        return self.states([token])[0].is_final
+
+    def wait_done(self, tokens: Sequence[object], seconds: float = 30.0) -> None:
+        """Wait until all of these jobs are settled."""
+        until(
+            lambda: all(state.is_final for state in self.states(tokens)), f"{len(tokens)} jobs to be settled", seconds
+        )
+
+    def held(self) -> dict[str, frozenset[tuple[bytes, int]]]:
+        """Return, for each open worker, what it holds: (token, fence)."""
+        held = {}
+        for worker in self.membership().workers:
+            jobs: Any = drive(self.store.held(worker.id))
+            held[worker.name] = frozenset((job.token, job.fence) for job in jobs)
+        return held
+
+    def rows(self) -> list[JobRow]:
+        """Return all jobs, page by page."""
+        rows: list[JobRow] = []
+        while True:
+            which = JobFilter(before=rows[-1].token if rows else None, limit=1_000)
+            page: Any = drive(self.store.jobs(which))
+            rows += page
+            if len(page) < 1_000:
+                return rows
+
+    # ── what the handlers noted ──────────────────────────────────────────────────────────────────────────────────────
+
+    def history(self) -> list[AnyEvent]:
+        """Return what the handlers and this test noted, by time."""
+        return read_history(self.log) if self.log.exists() else []
+
+    def starts(self, token: object) -> list[Started]:
+        """Return the starts of one job."""
+        return [event for event in self.history() if isinstance(event, Started) and event.token == str(token)]
+
+    def is_started(self, tokens: Sequence[object]) -> bool:
+        """Whether the handlers of all these jobs have begun, at least once."""
+        return {str(token) for token in tokens} <= {
+            event.token for event in self.history() if isinstance(event, Started)
+        }
+
+    def wait_started(self, tokens: Sequence[object], seconds: float = 15.0) -> None:
+        """Wait until the handlers of all these jobs have begun."""
+        until(lambda: self.is_started(tokens), f"{len(tokens)} handlers to begin", seconds)
+
+    def ends(self) -> list[Ended]:
+        """Return the ends of all jobs."""
+        return [event for event in self.history() if isinstance(event, Ended)]
+
+    def wait_again(self, token: object, times: int, seconds: float = 10.0) -> Started:
+        """Wait for the given start of a job, counted from 1, and return it."""
+        return until(lambda: self.starts(token)[times - 1 :], f"start {times} of {token}", seconds)[0]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that stem from this one, as far as they are not orphans."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found = [*children.get(pid, [])]
+    for child in found:
+        found += children.get(child, [])
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    return state_of(pid) not in ("", "Z")
+
+
+def state_of(pid: int) -> str:
+    """Return the kernel's letter for a process's state; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def stop(pid: int) -> None:
+    """Stop a process and wait until it has stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: state_of(pid) == "T", f"process {pid} to stop")
+
+
+def resume(pid: int) -> None:
+    """Let a stopped process go on."""
+    os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Keep a process stopped for as long as the block lasts."""
+    stop(pid)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            resume(pid)

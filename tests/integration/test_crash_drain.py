@@ -1,0 +1,89 @@
+"""Ending a node in good order: nothing is lost, doubled, or blamed on anybody (P8)."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from rota.model.state import State
+from tests.checkers.history import Started
+from tests.checkers.one_runner import one_runner
+from tests.integration.cluster import Cluster, is_running
+from tests.unit.node.waiting import until
+
+
+def test_a_drain_lets_running_jobs_finish_and_starts_no_more(cluster: Cluster, gate: Path) -> None:
+    """The rest waits in its place, as if nobody had looked at it."""
+    node = cluster.node(processes=1, concurrency=1)
+    running = cluster.tasks.wait_for.submit(str(gate))
+    cluster.wait_started([running])
+    waiting = cluster.tasks.work.submit_many([0.0] * 20)
+    pid = node.worker(1).pid
+
+    node.keeper.send_signal(signal.SIGTERM)
+    until(lambda: node.worker(1).is_draining, "the worker to leave the ring")
+    gate.touch()
+
+    assert node.keeper.wait(20) == 0
+    assert cluster.states([running]) == [State.SUCCEEDED]
+    assert set(cluster.states(waiting)) == {State.WAITING}
+    assert cluster.membership().nodes == []
+    assert cluster.membership().workers == []
+    assert not is_running(pid)
+
+
+def test_what_does_not_finish_within_the_grace_goes_back_uncounted(cluster: Cluster, gate: Path) -> None:
+    """A handler in a thread cannot be stopped: its process is, and the job has neither attempt nor crash."""
+    node = cluster.node(processes=1, grace_s=0.3)
+    tokens = [cluster.tasks.wait_for.submit(str(gate)), cluster.tasks.work_async.submit(600.0)]
+    cluster.wait_started(tokens)
+
+    assert node.stop() == 0
+
+    rows = [cluster.find(token) for token in tokens]
+    assert [(row.state, row.attempts, row.crashes) for row in rows] == [(State.WAITING, 0, 0)] * 2
+    assert [cluster.history_of(token) for token in tokens] == [[], []]
+
+
+def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
+    """Within the grace of a minute, and still nobody is blamed."""
+    node = cluster.node(processes=2, grace_s=60.0)
+    token = cluster.tasks.wait_for.submit(str(gate))
+    cluster.wait_started([token])
+    node.keeper.send_signal(signal.SIGTERM)
+    until(lambda: all(worker.is_draining for worker in node.workers), "the workers to drain")
+
+    node.keeper.send_signal(signal.SIGTERM)
+
+    assert node.keeper.wait(15) == 0
+    row = cluster.find(token)
+    assert (row.state, row.attempts, row.crashes, cluster.history_of(token)) == (State.WAITING, 0, 0, [])
+    assert cluster.membership().nodes == []
+
+
+def test_a_deploy_under_load_loses_and_doubles_nothing(cluster: Cluster) -> None:
+    """Drain the old, start the new, three times, while jobs are handed in all the time."""
+    node = cluster.node("old", processes=2, grace_s=10.0)
+    tokens = []
+    for number in range(3):
+        tokens += cluster.tasks.work.submit_many([0.002] * 150)
+        tokens += cluster.tasks.work.options(key=f"key {number}").submit_many([0.002] * 30)
+        until(lambda: len(cluster.ends()) > 20 + 180 * number, "some of them to be done")  # noqa: B023
+        assert node.stop() == 0
+        node = cluster.node(f"new {number}", processes=2, grace_s=10.0)
+
+    cluster.wait_done(tokens, 60)
+    history = cluster.history()
+    starts = [event for event in history if isinstance(event, Started)]
+    assert set(cluster.states(tokens)) == {State.SUCCEEDED}
+    assert len(starts) == len(tokens)
+    assert one_runner(history) == []
+
+
+def test_a_node_that_cannot_load_its_app_gives_up(cluster: Cluster) -> None:
+    """A person must mend it; starting for ever would only fill the log."""
+    cluster.app_name = "tests.integration.no_such_module"
+
+    node = cluster.start("broken", processes=2)
+
+    assert node.keeper.wait(30) == 78

@@ -1,0 +1,137 @@
+"""A worker process dies, by any means: what it held runs again soon, and nobody else is disturbed (P4, P6, P7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rota.model.state import State
+from rota.store.port import WorkerRow
+from tests.checkers.one_runner import one_runner
+from tests.checkers.recovery import recovery
+from tests.integration.cluster import Cluster, is_running
+from tests.integration.crash_app import DEATHS
+from tests.unit.node.waiting import number_in, until
+
+
+@pytest.mark.parametrize("how", sorted(DEATHS))
+def test_a_job_whose_process_died_runs_again(cluster: Cluster, tmp_path: Path, how: str) -> None:
+    """Whatever a handler does to its process, the job is not lost; one crash is counted, no attempt."""
+    cluster.node(processes=2)
+
+    token = cluster.tasks.die_once.submit(how, str(tmp_path / "mark"))
+
+    assert token.result(timeout=20) > 0
+    first, second = cluster.starts(token)
+    assert first.worker != second.worker
+    assert second.fence > first.fence
+    assert cluster.history_of(token) == ["crashed"]
+    assert one_runner(cluster.history()) == []
+
+
+def test_only_the_dead_workers_jobs_move(cluster: Cluster, gate: Path) -> None:
+    """The rows of every other worker are the same before and after: same jobs, same fences."""
+    node = cluster.node(processes=3, concurrency=2)
+    tokens = cluster.tasks.wait_for.submit_many([str(gate)] * 6)
+    cluster.wait_started(tokens)
+    before = cluster.held()
+    victim = node.worker(1)
+    moved = {token for token, _ in before["mitte/1"]}
+
+    cluster.kill(victim.pid)
+    until(lambda: node.worker(1).pid != victim.pid, "a successor in the same place")
+    until(
+        lambda: {token for held in cluster.held().values() for token, _ in held} >= moved, "its jobs to be held again"
+    )
+
+    after = cluster.held()
+    assert after["mitte/2"] == before["mitte/2"]
+    assert after["mitte/3"] == before["mitte/3"]
+    assert {token for token, _ in after["mitte/1"]} == moved
+    gate.touch()
+    cluster.wait_done(tokens)
+    assert one_runner(cluster.history()) == []
+
+
+def test_those_with_free_hands_take_over_at_once(cluster: Cluster, gate: Path) -> None:
+    """Within a second, not after a lease: the supervisor has seen the process end."""
+    node = cluster.node(processes=2, concurrency=8)
+    tokens = cluster.tasks.wait_for.submit_many([str(gate)] * 6)
+    cluster.wait_started(tokens)
+    victim = max(node.workers, key=lambda worker: len(cluster.held()[worker.name]))
+
+    cluster.kill(victim.pid)
+
+    in_flight = [token for token in tokens if cluster.starts(token)[0].worker == f"process {victim.pid}"]
+    for token in in_flight:
+        cluster.wait_again(token, 2)
+    gate.touch()
+    cluster.wait_done(tokens)
+    measured = recovery(cluster.history(), seconds_max=1.0)
+    assert len(measured.seconds) == len(in_flight) > 0
+    assert measured.broken == []
+
+
+def test_a_killed_workers_own_children_are_killed_with_it(cluster: Cluster, gate: Path, tmp_path: Path) -> None:
+    """A program that a handler had started must not go on beside the second run."""
+    node = cluster.node(processes=1)
+    note = tmp_path / "child"
+    token = cluster.tasks.start_child.submit(str(note), str(gate))
+    child = number_in(note, "the handler to start its child")
+
+    cluster.kill(node.worker(1).pid)
+    cluster.wait_again(token, 2)
+
+    assert not is_running(child)
+    gate.touch()
+    cluster.wait_done([token])
+
+
+def test_a_handler_that_overran_is_recycled_and_nobody_blamed(cluster: Cluster, gate: Path) -> None:
+    """Its own attempt failed for its time limit; its neighbours go back to their places."""
+    node = cluster.node(processes=1, timeout_grace_s=0.2, grace_s=0.3)
+    neighbour = cluster.tasks.wait_for.submit(str(gate))
+    overrun = cluster.tasks.overrun.submit(str(gate.with_name("never")))
+    cluster.wait_started([neighbour, overrun])
+    old = node.worker(1).pid
+
+    cluster.wait_done([overrun])
+    cluster.wait_again(neighbour, 2)
+    gate.touch()
+    cluster.wait_done([neighbour])
+
+    assert node.worker(1).pid != old
+    failed, done = cluster.find(overrun), cluster.find(neighbour)
+    assert failed.state is State.FAILED
+    assert failed.failure is not None
+    assert "time limit" in failed.failure.message
+    assert (done.state, done.crashes, cluster.history_of(neighbour)) == (State.SUCCEEDED, 0, [])
+    assert one_runner(cluster.history()) == []
+
+
+@pytest.mark.slow
+def test_many_kills_under_load_lose_and_double_nothing(cluster: Cluster) -> None:
+    """Ten kills during 4,000 short jobs, a third of them with one of 50 keys."""
+    node = cluster.node(processes=2, concurrency=8)
+    work = cluster.tasks.work
+    tokens = list(work.submit_many([0.005] * 2_600))
+    for number in range(50):
+        tokens += work.options(key=f"customer {number}").submit_many([0.005] * 28)
+
+    for number in range(10):
+        kill_at_work(cluster, node.worker(number % 2 + 1), tokens[-1])
+
+    cluster.wait_done(tokens, 90)
+    history = cluster.history()
+    assert set(cluster.states(tokens)) == {State.SUCCEEDED}
+    assert one_runner(history) == []
+    assert recovery(history, seconds_max=2.0).broken == []
+
+
+def kill_at_work(cluster: Cluster, victim: WorkerRow, last: object) -> None:
+    """Kill a worker while it is running something, unless all is done already."""
+    table = cluster.table(victim)
+    until(lambda: table.running() or cluster.states([last])[0].is_final, "the victim to be at work")
+    cluster.kill(victim.pid)
+    until(lambda: not is_running(victim.pid), "the victim to be dead")
