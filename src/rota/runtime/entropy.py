@@ -31,7 +31,7 @@ class Entropy(Protocol):
 class SystemEntropy:
     """The machine's own chance. Safe to use from several threads, and in a process after ``fork``.
 
-    Tokens count up within a millisecond from a random start of 74 bits, so that one process's tokens are in the order in
+    Tokens count up within a millisecond from a random start of 73 bits, so that one process's tokens are in the order in
     which it made them, and land side by side in an index.
 
     Args:
@@ -47,19 +47,33 @@ class SystemEntropy:
         """Start anew, as at first; after a fork another thread may have held the lock for ever."""
         self._random = random.Random(os.urandom(16))
         self._ms = 0
-        self._tail = 0
+        self._head = b""
+        self._low = 0
         self._lock = threading.Lock()
 
     def token(self) -> TokenBytes:
         """Return a new UUIDv7."""
         with self._lock:
-            now = self._clock.now_us() // 1_000
-            if now > self._ms:
-                self._ms = now
-                self._tail = self._random.getrandbits(73)
-            else:
-                self._tail += 1 + self._random.getrandbits(24)
-            return build_token(self._ms, self._tail)
+            self._look_at_clock()
+            return self._next()
+
+    def tokens(self, count: int) -> list[TokenBytes]:
+        """Return ``count`` new UUIDv7s, each higher than the one before; the clock is read once."""
+        with self._lock:
+            self._look_at_clock()
+            return [self._next() for _ in range(count)]
+
+    def _look_at_clock(self) -> None:
+        now = self._clock.now_us() // 1_000
+        if now > self._ms:
+            self._ms = now
+            # The last 61 bits count up; the one above them begins at zero, so that they never carry into the rest.
+            self._head = build_token(now, self._random.getrandbits(74))[:8]
+            self._low = 1 << 63 | self._random.getrandbits(61)
+
+    def _next(self) -> TokenBytes:
+        self._low += 1 + self._random.getrandbits(24)
+        return TokenBytes(self._head + self._low.to_bytes(8, "big"))
 
     def uniform(self, low: float, high: float) -> float:
         """Return a number drawn evenly from ``low`` to ``high``."""
@@ -81,6 +95,13 @@ def _begin_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_all)
+
+
+def draw_tokens(entropy: Entropy, count: int) -> list[TokenBytes]:
+    """Return ``count`` new tokens, each higher than the one before."""
+    if isinstance(entropy, SystemEntropy):
+        return entropy.tokens(count)
+    return [entropy.token() for _ in range(count)]
 
 
 def build_token(ms: int, tail: int) -> TokenBytes:
