@@ -20,8 +20,9 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from rota.app.call import Call
     from rota.app.rota import Rota
-    from rota.app.task import Call, Task
+    from rota.app.task import Task
     from rota.app.token import Token
     from rota.errors import (
         ConfigError,
@@ -82,7 +83,7 @@ __all__ = [
 
 # Looked up at first use, so that `rota --help`, and a program that only catches `rota.RotaError`, do not wait for the rest.
 _HOMES = {
-    "Call": "rota.app.task",
+    "Call": "rota.app.call",
     "ConfigError": "rota.errors",
     "CurrentJob": "rota.worker.current",
     "ExpiredError": "rota.errors",

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rota.app.call import Call
 from rota.errors import RotaError, UsageError
+from rota.model.codec import JSON_CODEC
 from rota.model.job import NewJob
-from rota.model.shape import Call
+from rota.model.shape import Call as Arguments
+from rota.model.slot import hash16
+from rota.runtime.entropy import draw_tokens
 from rota.submit.check import check_batch
-from rota.submit.terms import Terms, Unset, new_job
+from rota.submit.terms import Terms, Unset
 
 if TYPE_CHECKING:
     from rota.app.definition import Definition
@@ -31,6 +35,8 @@ class Drafts:
         self._encode = definition.codec.encode
         self._terms = terms
         self._app = app
+        signature = definition.codec.signature
+        self._takes_one = set(signature.required) <= set(signature.positional[:1]) and bool(signature.positional)
 
     @classmethod
     def of(cls, definition: Definition, options: Mapping[str, Any], app: Rota) -> Drafts:
@@ -45,11 +51,11 @@ class Drafts:
 
     def one(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
         """Return the job of one call."""
-        return self._job(*self._encode(args, kwargs), *self._times())
+        return self._jobs([self._encode(args, kwargs)], self._times())[0]
 
     def from_json(self, text: str | bytes) -> NewJob:
         """Return the job of a call whose arguments are one JSON object."""
-        return self._job(*self._definition.codec.encode_text(text), *self._times())
+        return self._jobs([self._definition.codec.encode_text(text)], self._times())[0]
 
     def many(self, calls: Iterable[Any]) -> list[NewJob]:
         """Return the jobs of a batch, in order.
@@ -65,37 +71,64 @@ class Drafts:
                 f"task {self._definition.name}: options(token=…) names one job, and the batch has {len(calls):,}. Submit "
                 "jobs with tokens of their own one by one."
             )
-        from rota.app.task import Call as BatchCall
+        times = self._times()
+        encoded: list[tuple[bytes, Arguments]] = []
+        encode, single = self._encode, self._single
+        try:
+            for call in calls:
+                one = encode(call.args, call.kwargs) if isinstance(call, Call) else single(call)
+                encoded.append(one)  # its length says which one failed
+            return self._jobs(encoded, times)
+        except RotaError as error:
+            index = error.facts.setdefault("index", len(encoded))
+            error.message = f"job {index} of the batch, counted from 0: {error.message}"
+            raise
 
-        times, jobs = self._times(), []
-        for index, call in enumerate(calls):
-            try:
-                if isinstance(call, BatchCall):
-                    payload, read = self._encode(call.args, call.kwargs)
-                else:
-                    payload, read = self._encode(self._single(call), {})
-                jobs.append(self._job(payload, read, *times))
-            except RotaError as error:
-                error.message = f"job {index} of the batch, counted from 0: {error.message}"
-                error.facts["index"] = index
-                raise
-        return jobs
+    def _jobs(self, encoded: list[tuple[bytes, Arguments]], times: tuple[int | None, int | None]) -> list[NewJob]:
+        terms, name = self._terms, self._definition.name
+        due_at, expires_at = times
+        is_fresh = terms.token is None
+        tokens = draw_tokens(self._app._entropy, len(encoded)) if terms.token is None else [terms.token]
+        keys = self._keys(encoded) if isinstance(terms.key, Unset) else [terms.key] * len(encoded)
+        return [
+            NewJob(
+                token,
+                terms.queue,
+                name,
+                payload,
+                hash16(key, token),
+                key,
+                terms.priority,
+                due_at,
+                expires_at,
+                terms.meta,
+                JSON_CODEC,
+                is_fresh,
+            )
+            for token, key, (payload, _) in zip(tokens, keys, encoded, strict=True)
+        ]
 
-    def _job(self, payload: bytes, read: Call, due_at: int | None, expires_at: int | None) -> NewJob:
-        terms, definition = self._terms, self._definition
-        key = definition.key_of(read) if isinstance(terms.key, Unset) else terms.key
-        token = terms.token or self._app._entropy.token()
-        return new_job(definition.name, payload, key, token, terms, due_at=due_at, expires_at=expires_at)
+    def _keys(self, encoded: list[tuple[bytes, Arguments]]) -> list[str | None]:
+        rule = self._definition.key
+        if rule is None or isinstance(rule, str):
+            return [rule] * len(encoded)
+        keys: list[str | None] = []
+        try:
+            for _, call in encoded:
+                keys.append(self._definition.key_of(call))
+        except RotaError as error:
+            error.facts["index"] = len(keys)
+            raise
+        return keys
 
     def _times(self) -> tuple[int | None, int | None]:
         now_us = self._app._clock.now_us()
         return self._terms.due_at(now_us), self._terms.expires_at(now_us)
 
-    def _single(self, argument: Any) -> tuple[Any, ...]:
-        signature = self._definition.codec.signature
-        if len(signature.required) > 1 or not signature.positional:
-            raise UsageError(
-                f"a bare value stands for the one argument of a task, and {signature} takes others. Nothing was written. "
-                f"Write {self._definition.name}.call(…) for each job of the batch."
-            )
-        return (argument,)
+    def _single(self, argument: Any) -> tuple[bytes, Arguments]:
+        if self._takes_one:
+            return self._definition.codec.encode_single(argument)
+        raise UsageError(
+            f"a bare value stands for the one argument of a task, and {self._definition.codec.signature} takes others. "
+            f"Nothing was written. Write {self._definition.name}.call(…) for each job of the batch."
+        )

@@ -22,9 +22,11 @@ from rota.errors import (
     UnsupportedStoreError,
     UsageError,
 )
+from rota.node.liveness import FileLocks
 from rota.node.order import NodeOrder
 from rota.node.process import read_orders
 from rota.node.supervisor import Supervisor
+from rota.node.tidier import Tidier
 from rota.orchestrator.duty import Duty
 from rota.orchestrator.pruner import Pruner
 from rota.orchestrator.sweeper import Sweeper
@@ -62,6 +64,8 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
         Pruner(store, timedelta(days=order.retention_days), clock, telemetry),
         Sweeper(store, telemetry),
     ]
+    if isinstance(liveness, FileLocks):
+        duties.append(Tidier(store, liveness))
     try:
         supervisor = Supervisor(
             order,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
+from rota.app.call import Call
 from rota.app.drafts import Drafts
 from rota.app.token import Token
 from rota.model.job import NewJob
@@ -34,14 +34,6 @@ R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 UNSET = Unset.UNSET
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[P]):
-    """The arguments of one job of a batch; made by ``task.call(…)``."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
 
 
 class TakesOne(Protocol[A_contra, R_co]):

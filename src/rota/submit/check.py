@@ -20,6 +20,7 @@ from rota.model.retry import Retry
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_SURELY_SHORT: Final = KEY_BYTES_MAX // 4
 _FARTHEST: Final = timedelta(days=DELAY_DAYS_MAX)
 
 
@@ -50,8 +51,8 @@ def check_key(key: Any, task: str) -> str | None:
         InvalidArgumentsError: Neither text nor ``None``, or text that cannot be stored.
         LimitError: Longer than 512 bytes.
     """
-    if key is None:
-        return None
+    if key is None or (type(key) is str and 0 < len(key) <= _SURELY_SHORT and key.isprintable()):
+        return key
     if not isinstance(key, str):
         _refuse_key(
             task, key, f"it is {type(key).__name__}: a key is text, or None for a job on its own. Wrap it in str()"
