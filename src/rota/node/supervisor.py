@@ -17,14 +17,14 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from rota.errors import OutcomeUnknownError, StoreError
+from rota.errors import StoreError
 from rota.node.crew import Crew
 from rota.node.identity import own_identity
-from rota.node.insist import until_answered
 from rota.node.isolator import Isolator
 from rota.node.liveness import Liveness
 from rota.node.order import NodeOrder
 from rota.node.place import CONFIG, Place
+from rota.node.registrar import Registrar
 from rota.node.rescuer import Rescuer
 from rota.node.watch import Watch
 from rota.node.write_guard import WriteGuard
@@ -32,11 +32,10 @@ from rota.orchestrator.duty import Duty
 from rota.orchestrator.orchestrator import Orchestrator
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
-from rota.store.port import NewNode, Registered, Store, Wake
+from rota.store.port import Registered, Store, Wake
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.order import CLOSED, DRAINED
 
-CLEAR_S = 3.0
 LAST_WORDS_S = 3.0
 """Beyond the grace: for a worker to settle and give back what it can, before it is killed."""
 FAREWELL_S = 5.0
@@ -120,10 +119,18 @@ class Supervisor:
         self._telemetry.emit("signal.received", signal=int(number), pid=os.getpid())
         self.drain()
 
-    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def _live(self) -> int:
-        registering = asyncio.create_task(self._register())
+        registrar = Registrar(
+            self._order,
+            self._proof,
+            self._host,
+            store=self._store,
+            watch=self._watch,
+            lease_ms=self._liveness.lease_ms,
+            entropy=self._entropy,
+            telemetry=self._telemetry,
+        )
+        registering = asyncio.create_task(registrar.register())
         if not await self._unless_ending(registering):
             return DRAINED
         me = registering.result()
@@ -221,49 +228,6 @@ class Supervisor:
         except (StoreError, TimeoutError) as error:
             self._telemetry.emit("store.lost", store=self._store.url, error=error)
         self._telemetry.emit("supervisor.ended", node=me.name, pid=os.getpid(), code=0)
-
-    # ── registering ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _register(self) -> Registered:
-        """Make the node known, under its own name if a dead node still has it."""
-        await self._watch.clear_the_way(CLEAR_S)
-        new = NewNode(self._order.name, self._proof, self._host.text, self._liveness.lease_ms)
-        me = await until_answered(lambda: self._register_once(new), self._entropy, self._store_is_lost)
-        self._telemetry.emit(
-            "node.registered",
-            node=me.name,
-            incarnation=me.id,
-            epoch=me.epoch,
-            proof=self._proof,
-            lease_ms=self._liveness.lease_ms,
-        )
-        if me.name != self._order.name:
-            self._telemetry.emit("node.renamed", node=me.name, asked=self._order.name)
-        self._telemetry.emit(
-            "supervisor.started",
-            node=me.name,
-            pid=os.getpid(),
-            processes=self._order.processes,
-            concurrency=self._order.concurrency,
-            store=self._store.url,
-        )
-        return me
-
-    async def _register_once(self, new: NewNode) -> Registered:
-        """Register, or find that an attempt whose reply was lost had succeeded: a second row would never be closed."""
-        try:
-            return await self._store.register_node(new)
-        except OutcomeUnknownError:
-            seen = await self._store.membership()
-            for node in seen.nodes:
-                if node.proof == new.proof:
-                    return Registered(node.id, node.name, seen.epoch)
-            raise
-
-    def _store_is_lost(self, error: Exception) -> None:
-        self._telemetry.emit("store.lost", store=self._store.url, error=error)
-
-    # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _heard(self, wake: Wake, isolator: Isolator) -> None:
         if wake.is_alone:
