@@ -430,7 +430,7 @@ class Members(Protocol):
     """Who is there."""
 
     async def register_node(self, node: NewNode) -> Registered:
-        """Make a node known. Each call is a new incarnation."""
+        """Make a node known. A new incarnation, unless one with the same non-empty proof is open: that is returned again."""
         ...
 
     async def renew(self, node_id: int, counter: int) -> None:
@@ -450,6 +450,9 @@ class Members(Protocol):
 
     async def register_worker(self, worker: NewWorker) -> Registered:
         """Make a worker known and raise the epoch (not for one that runs alone).
+
+        Safe to call again: an open worker of this node with the same non-empty proof is returned as it is, so that a lost
+        reply does not leave a second one in the ring that nobody is.
 
         Raises:
             NodeClosedError: Its node has been closed.

@@ -87,7 +87,7 @@ class Kitchen:
         """Return a worker that has not been started."""
         if not self.node_id:
             self.node_id = (await self.store.register_node(NewNode("mitte", "", "{}"))).id
-        told = WorkerOrder(self.node_id, name, "", "", concurrency=concurrency, **order)
+        told = WorkerOrder(self.node_id, name, f"proof of {name}", "", concurrency=concurrency, **order)
         return Worker(
             store or self.store,
             self.specs,

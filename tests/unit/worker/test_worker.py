@@ -438,7 +438,7 @@ async def test_a_late_settle_is_refused_and_counted() -> None:
     assert row is not None
     assert (row.state, row.result, fences) == (State.SUCCEEDED, b"2", [1, 2])
     assert kitchen.telemetry.counters["job.stale"] == 1
-    assert [entry.kind for entry in history] == ["stale"]
+    assert [entry.kind for entry in history] == ["released", "stale"]
 
 
 async def test_run_until_idle_does_all_that_is_due() -> None:

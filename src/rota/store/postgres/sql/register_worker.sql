@@ -2,7 +2,8 @@
 --
 -- Takes    p_now bigint · p_node bigint · p_name, p_proof text · p_queues, p_tasks text[] · p_weight integer · p_is_alone
 --          boolean · p_pid integer
--- Returns  one row: id, name (with a suffix if it was taken), epoch. Raises RO310 when the node has been closed.
+-- Returns  one row: id, name (with a suffix if it was taken), epoch. Raises RO310 when the node has been closed. A worker of
+--          this proof that is open already is returned as it is: the reply to its registration was lost.
 -- Locks    the node's row for key share, so that whoever closes it waits; then the house's row.
 -- Plan     Index Scan using nodes_pkey
 -- Twin     store/sqlite/sql/insert_worker.sql; tests/contract/test_members.py runs both.
@@ -20,6 +21,11 @@ BEGIN
     PERFORM FROM nodes n WHERE n.id = p_node AND n.closed_at IS NULL FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'node % is closed', p_node USING ERRCODE = 'RO310';
+    END IF;
+    SELECT w.id, w.name, h.epoch INTO id, name, epoch FROM workers w, house h
+     WHERE p_proof <> '' AND w.node_id = p_node AND w.proof = p_proof AND w.closed_at IS NULL;
+    IF FOUND THEN
+        RETURN;
     END IF;
     name := p_name;
     LOOP
