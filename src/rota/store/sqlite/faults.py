@@ -66,4 +66,6 @@ def commit_unknown(error: apsw.Error, path: str) -> OutcomeUnknownError:
 
 def stops_everything(error: RotaError) -> bool:
     """Whether an error of one call concerns all that share its transaction."""
-    return isinstance(error, StoreBrokenError | StoreFullError | StoreReadOnlyError | StoreUnavailableError | StoreBusyError)
+    return isinstance(
+        error, StoreBrokenError | StoreFullError | StoreReadOnlyError | StoreUnavailableError | StoreBusyError
+    )

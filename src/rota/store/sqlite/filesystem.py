@@ -14,7 +14,21 @@ from msgspec import Struct
 from rota.errors import UnsupportedStoreError
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_NETWORK = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "glusterfs", "lustre"}
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb",
+    "smb2",
+    "smb3",
+    "smbfs",
+    "9p",
+    "virtiofs",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+}
 
 
 class Mount(Struct, frozen=True):

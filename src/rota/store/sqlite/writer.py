@@ -170,7 +170,9 @@ class Writer:
 
     def _refuse_if_closed(self) -> None:
         if self._is_closed:
-            raise StoreUnavailableError(f"{self._path} has been closed by this process. Nothing was done.", path=self._path)
+            raise StoreUnavailableError(
+                f"{self._path} has been closed by this process. Nothing was done.", path=self._path
+            )
 
     # ── a batch ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -226,7 +228,7 @@ class Writer:
                     piece.done(found)
             except apsw.Error as error:
                 piece.failed(translate(error, self._path))
-            except Exception as error:  # noqa: BLE001 - it is the caller's, and is raised there
+            except Exception as error:
                 piece.failed(error)
         return piece.is_done
 
@@ -236,7 +238,7 @@ class Writer:
         for piece in writes:
             try:
                 results.append((piece, self._run_piece(piece, news, has_company)))
-            except Exception as error:  # noqa: BLE001 - it is the caller's, and is raised there
+            except Exception as error:
                 ours = translate(error, self._path) if isinstance(error, apsw.Error) else error
                 piece.failed(ours)
                 if not self._db.in_transaction or (isinstance(ours, RotaError) and stops_everything(ours)):

@@ -1,0 +1,128 @@
+"""Choose what a claim takes: by priority, then the oldest, over all slots that it names, reading nothing of other slots.
+
+    stretches of the line, best first ──▶ front of each named slot ──▶ a window of numbers from the lowest front on
+
+A stretch is 16,384 consecutive numbers of one priority (see migrations/001_first.sql). Within it each named slot is probed once
+for its front; then all that lies in a window of numbers is taken together, lowest first, the window growing until there is
+enough. So a claim takes what was submitted together: rows that lie side by side. Taken slot by slot, 1,000 jobs touched
+about 1,000 pages, and claim and settle came to 35,000 a second instead of 110,000.
+
+The slot that is named first is served first, with one job; the rest goes by age, so no slot can starve behind another.
+What is taken of a slot is always the beginning of its line: a caller's cursor may move past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import apsw
+import msgspec
+
+from rota.model.slot import PRIORITY_SHIFT
+from rota.store.sqlite.bulk import numbers
+from rota.store.statements import load
+
+SQL = load("sqlite")
+
+STRETCH_BITS: Final = 14
+STRETCH: Final = 1 << STRETCH_BITS
+_NUMBER_BITS: Final = PRIORITY_SHIFT - STRETCH_BITS
+_FIRST: Final = -(100 << _NUMBER_BITS)
+_SLOTS_MAX: Final = 1_024
+_GROWTH: Final = 8
+
+decode = msgspec.json.decode
+
+
+class Wanted(msgspec.Struct):
+    """What a claim may take.
+
+    Attributes:
+        queue_id: Of this queue.
+        slots: Of these slots, the first of which is served first.
+        limit: At most so many.
+        tasks: JSON list of the tasks that the worker knows; ``None`` when it knows all that there are.
+        cursors: For a slot the lowest place to look at; ``None`` to look everywhere.
+        keyed_before: Of jobs with a key only those ready before this instant; ``None`` for all.
+    """
+
+    queue_id: int
+    slots: Sequence[int]
+    limit: int
+    tasks: str | None = None
+    cursors: Mapping[int, int] | None = None
+    keyed_before: int | None = None
+
+
+def stretch_of(place: int) -> int:
+    """Return the stretch in which a place lies."""
+    return int((place >> STRETCH_BITS) + _FIRST)
+
+
+def first_seq_of(stretch: int) -> int:
+    """Return the number with which a stretch begins."""
+    return (stretch & ((1 << _NUMBER_BITS) - 1)) << STRETCH_BITS
+
+
+def stretches(db: apsw.Connection, queue_id: int, start: int = _FIRST) -> Iterator[int]:
+    """Yield the stretches in which something can be claimed, best first, with one probe for each."""
+    while True:
+        found: int | None = db.execute(SQL["next_stretch"], (queue_id, start)).get
+        if found is None:
+            return
+        yield found
+        start = found + 1
+
+
+def find_candidates(db: apsw.Connection, wanted: Wanted) -> list[int]:
+    """Return the numbers of up to ``limit`` jobs, best first."""
+    chosen: list[int] = []
+    if not wanted.slots:
+        return chosen
+    start = _FIRST if wanted.cursors is None else stretch_of(min(wanted.cursors.get(slot, 0) for slot in wanted.slots))
+    for stretch in stretches(db, wanted.queue_id, max(start, _FIRST)):
+        chosen += _of_stretch(db, wanted, stretch, wanted.limit - len(chosen), is_first=not chosen)
+        if len(chosen) >= wanted.limit:
+            break
+    return chosen
+
+
+def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *, is_first: bool) -> list[int]:
+    base = first_seq_of(stretch)
+    named = _named(wanted, stretch, base)
+    if not named:
+        return []
+    where = (wanted.queue_id, stretch, base)
+    fronts = decode(db.execute(SQL["slot_fronts"], (*where, numbers(named), wanted.tasks, wanted.keyed_before)).get)
+    found = [(code >> STRETCH_BITS, front) for code, front in zip(named, fronts, strict=True) if front is not None]
+    if not found:
+        return []
+    codes = numbers([(slot << STRETCH_BITS) + front - base for slot, front in found])
+    lowest = min(front for _, front in found)
+    span = need * min(_GROWTH, _SLOTS_MAX // len(found) + 1)
+    while True:
+        end = min(lowest + span, base + STRETCH)
+        found_in = (*where, codes, wanted.tasks, wanted.keyed_before, end, need)
+        chosen: list[int] = decode(db.execute(SQL["claimable"], found_in).get)
+        if len(chosen) >= need or end == base + STRETCH:
+            break
+        span *= _GROWTH
+    if is_first and found[0][1] not in chosen:
+        chosen = [found[0][1], *chosen[: need - 1]]
+    return chosen
+
+
+def _named(wanted: Wanted, stretch: int, base: int) -> list[int]:
+    """Return the slots that may have something in this stretch, each with how far into it its cursor lies."""
+    if wanted.cursors is None:
+        return [slot << STRETCH_BITS for slot in wanted.slots]
+    named = []
+    for slot in wanted.slots:
+        cursor = wanted.cursors.get(slot, 0)
+        at = stretch_of(cursor)
+        if at < stretch:
+            named.append(slot << STRETCH_BITS)
+        elif at == stretch:
+            named.append((slot << STRETCH_BITS) + (cursor & (STRETCH - 1)))
+    return named

@@ -1,0 +1,198 @@
+"""Taking jobs, and finding what is held.
+
+look (no lock) ──nothing──▶ reply
+    │ candidates
+    ▼
+BEGIN IMMEDIATE: is the worker open? stage what fell due; are the candidates still free? holder, fence + 1; one claims row
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import repeat, starmap
+from typing import Any
+
+import apsw
+import msgspec
+
+from rota.errors import NodeClosedError
+from rota.model.job import ClaimedJob
+from rota.model.slot import place_of
+from rota.store.port import Claim
+from rota.store.sqlite.bulk import blobs, numbers
+from rota.store.sqlite.candidates import Wanted, find_candidates
+from rota.store.sqlite.stage import next_due, stage_due
+from rota.store.sqlite.writer import MUST_WRITE, News
+from rota.store.statements import load
+
+SQL = load("sqlite")
+TOKEN_BYTES = 16
+_ALL = 1 << 30
+
+decode = msgspec.json.decode
+
+
+class ClaimCall:
+    """One claim: a look without the lock, then, if there is something, the claim under it.
+
+    Args:
+        worker: The incarnation that claims.
+        wanted: What it may take; ``tasks`` and ``cursors`` are filled in here.
+        tasks: Numbers of the tasks that it knows.
+        stages: Whether to stage the slots first.
+        now: This instant.
+    """
+
+    def __init__(self, worker: int, wanted: Wanted, tasks: Sequence[int], *, stages: bool, now: int) -> None:
+        self._worker = worker
+        self._wanted = wanted
+        self._tasks = tasks
+        self._stages = stages and bool(wanted.slots)
+        self._now = now
+        self._candidates: list[int] | None = None
+        self._due_at: int | None = None
+
+    def look(self, db: apsw.Connection) -> Any:
+        """Return the reply if there is nothing to take, else ``MUST_WRITE``."""
+        wanted = self._wanted
+        epoch, is_paused, highest = facts(db, self._worker, wanted.queue_id)
+        if is_paused or not wanted.slots:
+            return Claim(jobs=(), epoch=epoch, is_paused=is_paused)
+        wanted.tasks = known_tasks(self._tasks, highest)
+        self._due_at = next_due(db, wanted.queue_id, wanted.slots) if self._stages else None
+        if self._due_at is not None and self._due_at <= self._now:
+            return MUST_WRITE
+        self._candidates = find_candidates(db, wanted)
+        return MUST_WRITE if self._candidates else Claim(jobs=(), epoch=epoch, next_due_at=self._due_at)
+
+    def write(self, db: apsw.Connection, news: News) -> Claim:  # noqa: ARG002 - what it takes is no news
+        """Take what the look has found, as far as nobody else has it by now."""
+        wanted = self._wanted
+        epoch, is_paused, highest = facts(db, self._worker, wanted.queue_id)
+        if is_paused:
+            return Claim(jobs=(), epoch=epoch, is_paused=True)
+        wanted.tasks = known_tasks(self._tasks, highest)
+        if self._candidates is None:
+            self._stage(db)
+            seqs = find_candidates(db, wanted)
+        else:
+            seqs = still_claimable(db, self._candidates, is_alone=False)
+            if len(seqs) < len(self._candidates):
+                seqs = find_candidates(db, wanted)
+        jobs = take(db, self._worker, seqs, self._now)
+        return Claim(jobs=jobs, epoch=epoch, next_due_at=self._due_at)
+
+    def _stage(self, db: apsw.Connection) -> None:
+        wanted = self._wanted
+        woken = stage_due(db, wanted.queue_id, wanted.slots, self._now, wanted.limit)
+        if wanted.cursors is not None:
+            # What has just been staged has an old number: its slot's cursor comes back to it.
+            lower = {news.slot: news.place for news in woken.list()}
+            wanted.cursors = {slot: min(place, lower.get(slot, place)) for slot, place in wanted.cursors.items()}
+        due_at = next_due(db, wanted.queue_id, wanted.slots)
+        self._due_at = due_at
+
+
+class ClaimAloneCall:
+    """The claim of one suspect, to run it alone."""
+
+    def __init__(self, worker: int, tasks: Sequence[int], *, now: int) -> None:
+        self._worker = worker
+        self._tasks = msgspec.json.encode(list(tasks)).decode()
+        self._now = now
+
+    def look(self, db: apsw.Connection) -> Any:
+        """Return the reply if no suspect waits, else ``MUST_WRITE``."""
+        epoch, _, _ = facts(db, self._worker, None)
+        found = db.execute(SQL["claim_alone"], (self._tasks,)).get
+        return Claim(jobs=(), epoch=epoch) if found is None else MUST_WRITE
+
+    def write(self, db: apsw.Connection, news: News) -> Claim:  # noqa: ARG002 - what it takes is no news
+        """Take the oldest."""
+        epoch, _, _ = facts(db, self._worker, None)
+        found = db.execute(SQL["claim_alone"], (self._tasks,)).get
+        return Claim(jobs=take(db, self._worker, [] if found is None else [found], self._now), epoch=epoch)
+
+
+def facts(db: apsw.Connection, worker: int, queue_id: int | None) -> tuple[int, bool, int]:
+    """Return the epoch, whether the queue is paused, and the highest task number.
+
+    Raises:
+        NodeClosedError: The worker has been closed.
+    """
+    is_open, is_paused, epoch, highest = db.execute(SQL["claim_facts"], (worker, queue_id)).get
+    if not is_open:
+        raise NodeClosedError(
+            f"worker {worker} was declared dead; it may take nothing any more. What it held is released. "
+            "Start it again: it gets a new incarnation.",
+            worker=worker,
+        )
+    return epoch, bool(is_paused), highest or 0
+
+
+def known_tasks(tasks: Sequence[int], highest: int) -> str | None:
+    """Return the tasks as a JSON list; ``None`` when they are all that there are, and nothing need be filtered."""
+    return None if len(set(tasks)) >= highest else msgspec.json.encode(list(tasks)).decode()
+
+
+def still_claimable(db: apsw.Connection, seqs: Sequence[int], *, is_alone: bool) -> list[int]:
+    """Return those of these jobs that can be claimed at this moment."""
+    found: list[int] = decode(db.execute(SQL["still_claimable"], (numbers(seqs), is_alone)).get)
+    return found
+
+
+def take(db: apsw.Connection, worker: int, seqs: Sequence[int], now: int) -> list[ClaimedJob]:
+    """Write the holder into these free jobs and return them, by place."""
+    if not seqs:
+        return []
+    bound = numbers(seqs)
+    db.execute(SQL["claim_jobs"], (bound, worker, now))
+    columns = read_columns(db, bound)
+    no = db.execute(SQL["insert_claim"], (worker, columns[-1])).get
+    jobs = build_jobs(columns, repeat(no))
+    jobs.sort(key=lambda job: place_of(job.priority, job.seq))
+    return jobs
+
+
+def held(db: apsw.Connection, worker: int) -> list[ClaimedJob]:
+    """Return all jobs that a worker holds, by number."""
+    claim_of: dict[bytes, int] = {}
+    for no, tokens in db.execute(SQL["worker_claims"], (worker, _ALL)):
+        claim_of.update(dict.fromkeys(split_tokens(tokens), no))
+    if not claim_of:
+        return []
+    rows = db.execute(SQL["held_jobs"], (blobs(claim_of), worker)).fetchall()
+    if not rows:
+        return []
+    columns = read_columns(db, numbers(row[0] for row in rows))
+    return build_jobs(columns, (claim_of[token] for token in split_tokens(columns[-1])))
+
+
+def split_tokens(joined: bytes) -> list[bytes]:
+    """Return the tokens of a claims row."""
+    return [joined[at : at + TOKEN_BYTES] for at in range(0, len(joined), TOKEN_BYTES)]
+
+
+def read_columns(db: apsw.Connection, seqs: Any) -> list[Any]:
+    """Return what ``read_jobs`` says of these jobs: lists, then the payloads, then the tokens in one piece."""
+    *lists, tokens, payloads = db.execute(SQL["read_jobs"], (seqs,)).get
+    columns = [decode(text) for text in lists]
+    cut, at = [], 0
+    for length in columns.pop():
+        cut.append(payloads[at : at + length])
+        at += length
+    return [*columns, cut, tokens]
+
+
+def build_jobs(columns: Sequence[Any], claim_nos: Any) -> list[ClaimedJob]:
+    """Return the jobs that these columns tell of, in their order."""
+    seqs, task_ids, slots, keys, priorities, codecs, metas, fences, attempts, crashes, asked, expires, queues = columns[
+        :13
+    ]
+    payloads, tokens = columns[13], split_tokens(columns[14])
+    rows = zip(
+        seqs, tokens, task_ids, slots, keys, priorities, payloads, codecs,
+        [None if meta is None else bytes.fromhex(meta) for meta in metas],
+        fences, attempts, crashes, map(bool, asked), expires, claim_nos, queues,
+    )  # fmt: skip
+    return list(starmap(ClaimedJob, rows))
