@@ -44,7 +44,7 @@ def runs_of(history: History) -> list[Run]:
             run.lived = event.at
             if isinstance(event, Ended):
                 run.has_ended = True
-                open_of[run.worker].discard((event.token, event.fence))
+                open_of.get(run.worker, set()).discard((event.token, event.fence))
         elif isinstance(event, Killed):
             for which in open_of.pop(event.worker, ()):
                 runs[which].lived = max(runs[which].lived, event.at)
