@@ -15,7 +15,6 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from rota.app.blocking import Portal, drive, is_in_loop, pause_thread
 from rota.errors import UsageError
@@ -61,7 +60,7 @@ class Connection:
         self._inline: Session | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._portal: Portal | None = None
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[Session]] = WeakKeyDictionary()
+        self._sessions: dict[asyncio.AbstractEventLoop, asyncio.Task[Session]] = {}
         self._is_borrowed = False
         self._inherited: list[object] = []
 
@@ -96,6 +95,8 @@ class Connection:
         self._look_for_fork()
         loop = asyncio.get_running_loop()
         with self._lock:
+            for ended in [other for other in self._sessions if other.is_closed()]:
+                del self._sessions[ended]
             opening = self._sessions.get(loop)
             if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
                 opening = self._sessions[loop] = loop.create_task(self._open_here())
@@ -103,6 +104,11 @@ class Connection:
 
     async def close(self) -> None:
         """Close what the running loop uses, and the shared store. Safe to call twice; the next use opens anew."""
+        await self.leave_loop()
+        self._close_shared()
+
+    async def leave_loop(self) -> None:
+        """Close what the running loop alone uses, before it ends; a shared store stays open."""
         with self._lock:
             opening = self._sessions.pop(asyncio.get_running_loop(), None)
         if opening is not None and not await _failed(opening):
@@ -111,7 +117,6 @@ class Connection:
                 await session.watch.close()
             if not self._is_shared and not self._is_borrowed:
                 await session.store.close()
-        self._close_shared()
 
     def close_blocking(self) -> None:
         """Do the same from plain code."""
@@ -160,7 +165,7 @@ class Connection:
         self._pid, self._lock = os.getpid(), threading.RLock()  # another thread may have held it at the fork, for ever
         # The engine of a shared store opens anew by itself.
         self._inherited += [self._portal, self._sessions]
-        self._portal, self._sessions = None, WeakKeyDictionary()
+        self._portal, self._sessions = None, {}
         if not self._is_shared:
             self._inherited.append(self._store)
             self._store = self._home = None

@@ -32,7 +32,7 @@ def run_until_idle(app: Rota, *, concurrency: int = 8) -> None:
         raise UsageError(
             "run_until_idle() was called in a running event loop. Write `await run_until_idle_async(app)`."
         )
-    asyncio.run(run_until_idle_async(app, concurrency=concurrency))
+    asyncio.run(_in_own_loop(app, concurrency))
 
 
 async def run_until_idle_async(app: Rota, *, concurrency: int = 8) -> None:
@@ -50,6 +50,13 @@ async def run_until_idle_async(app: Rota, *, concurrency: int = 8) -> None:
         await worker.run_until_idle()
     finally:
         await _leave(store, node.id)
+
+
+async def _in_own_loop(app: Rota, concurrency: int) -> None:
+    try:
+        await run_until_idle_async(app, concurrency=concurrency)
+    finally:
+        await app._connection.leave_loop()
 
 
 async def _leave(store: Store, node_id: int) -> None:

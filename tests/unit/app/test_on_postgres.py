@@ -1,0 +1,80 @@
+"""One URL to grow: the same app, the same calls, on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from rota import Rota, State, Task
+from rota.errors import SchemaVersionError
+from rota.store.postgres.migrate import migrate
+from rota.testing import assert_submitted, run_until_idle, run_until_idle_async, submitted
+from tests.postgres_server import PostgresServer, server_or_skip
+from tests.unit.app import pizzeria
+from tests.unit.app.pizzeria import Order
+
+pytestmark = pytest.mark.postgres
+
+MITTE = Order("mitte", "funghi")
+
+
+@pytest.fixture(scope="module")
+def server() -> PostgresServer:
+    return server_or_skip()
+
+
+@pytest.fixture
+def app(server: PostgresServer) -> Iterator[Rota]:
+    """An app on a schema of its own."""
+    schema = server.fresh_schema()
+    asyncio.run(migrate(server.url, schema=schema))
+    app = Rota(server.url, schema=schema)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def bake(app: Rota) -> Task[[Order], str]:
+    """The pizzeria's task, in this app."""
+    return app.task(key=lambda order: order.store)(pizzeria.bake.__wrapped__)  # type: ignore[attr-defined]
+
+
+def test_plain_code_submits_waits_and_reads(app: Rota, bake: Task[[Order], str]) -> None:
+    """Through a thread with an event loop, since the driver needs one."""
+    token = bake.submit(MITTE)
+    batch = bake.submit_many([Order(str(n), "verdure") for n in range(5)])
+    assert token.status() is State.WAITING
+    assert_submitted(bake, MITTE)
+
+    run_until_idle(app)
+
+    assert token.result(timeout=10) == "funghi for mitte"
+    assert [one.result() for one in batch] == [f"verdure for {n}" for n in range(5)]
+    assert [job.state for job in submitted(app, bake)] == [State.SUCCEEDED] * 6
+
+
+def test_async_code_has_its_own_connections(app: Rota, bake: Task[[Order], str]) -> None:
+    """A pool belongs to one loop; the next loop gets another."""
+
+    async def work() -> str:
+        token = await bake.submit_async(MITTE)
+        waiting = asyncio.ensure_future(token.result_async(timeout=30))
+        await run_until_idle_async(app)
+        try:
+            return await waiting
+        finally:
+            await app.close_async()
+
+    assert [asyncio.run(work()), asyncio.run(work())] == ["funghi for mitte"] * 2
+
+
+def test_a_database_without_a_schema_says_what_to_run(server: PostgresServer) -> None:
+    """The first call on a new database is the first thing that goes wrong."""
+    app = Rota(server.url, schema="nobody_made_this")
+    bake = app.task(pizzeria.bake.__wrapped__)  # type: ignore[attr-defined]
+
+    with pytest.raises(SchemaVersionError, match="rota migrate"):
+        bake.submit(MITTE)
+    app.close()
