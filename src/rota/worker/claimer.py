@@ -86,7 +86,7 @@ class Claimer:
         self._look_due = False
         self._failures = 0
         self._paused_since: float | None = None
-        self.is_resting = False
+        self._is_stopping = False
 
     # ── news ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,24 +122,28 @@ class Claimer:
         self._look_due = True
         self._news.set()
 
+    def stop(self) -> None:
+        """End ``run`` after the claim that is on its way. Cancelling it instead would leave jobs that nobody knows of."""
+        self._is_stopping = True
+        self._news.set()
+
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
-        """Claim until cancelled.
+        """Claim until told to stop.
 
         Raises:
             NodeClosedError: The worker has been declared dead.
             StoreBrokenError: The store reported a disk error.
         """
-        while True:
+        while not self._is_stopping:
             self._news.clear()
             if await self._round():
                 continue
-            self.is_resting = not (self._hands.busy or self._hands.todo)
-            if self.is_resting:
+            if not (self._hands.busy or self._hands.todo):
                 self._pace.resting()
-            await self._wait()
-            self.is_resting = False
+            if not self._is_stopping:
+                await self._wait()
 
     async def claim_once(self) -> bool:
         """Claim once for each queue, without waiting for anything. Returns whether that brought jobs."""

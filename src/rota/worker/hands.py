@@ -71,6 +71,7 @@ class Hands:
         self._thread_news = False
         self._low = max(1, concurrency // 2)
         self._is_closing = False
+        self._starts = True
         self._rested = asyncio.Event()
         self._broken: asyncio.Future[None] = self.loop.create_future()
 
@@ -86,6 +87,10 @@ class Hands:
         """Cancel a job that is running or waiting here; any other token is ignored."""
         if token in self._attempts.active or any(job.token == token for job in self.todo):
             self._attempts.cancel(token)
+
+    def start_nothing(self) -> None:
+        """Let running jobs finish, and start no other."""
+        self._starts = False
 
     def take_back(self) -> list[ClaimedJob]:
         """Take back all jobs that have not been started. Safe on any thread, also while the loop is blocked."""
@@ -126,9 +131,19 @@ class Hands:
             for thread in self._threads:
                 thread.join()
 
+    def _next(self) -> ClaimedJob:
+        """Take the next job to start. Safe on any thread.
+
+        Raises:
+            IndexError: There is none, or no job shall be started any more.
+        """
+        if not self._starts:
+            raise IndexError
+        return self.todo.popleft()
+
     def _fill_seats(self) -> None:
         """Give free seats to coroutines while there are jobs."""
-        waiting = min(self.free, len(self.todo))
+        waiting = min(self.free, len(self.todo)) if self._starts else 0
         for _ in range(waiting):
             self.free -= 1
             if self._parked:
@@ -149,7 +164,7 @@ class Hands:
         stretch_from = self._clock.now_us()
         while True:
             try:
-                job = todo.popleft()
+                job = self._next()
             except IndexError:
                 await self._park()
                 stretch_from = self._clock.now_us()
@@ -170,7 +185,7 @@ class Hands:
         """Give the seat up and wait for another."""
         if has_seat:
             self._seat_freed()
-        if self.todo and self.free:
+        if self.todo and self.free and self._starts:
             self.free -= 1
             return
         parked: asyncio.Future[None] = self.loop.create_future()
@@ -210,7 +225,7 @@ class Hands:
         """Take the next job with the seat that has just become free, or give the seat back to the loop."""
         while True:
             try:
-                job = self.todo.popleft()
+                job = self._next()
             except IndexError:
                 self._tell_loop(self._thread_rests)
                 return None

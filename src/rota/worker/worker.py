@@ -45,6 +45,9 @@ from rota.worker.running import RunningTable
 
 _T = TypeVar("_T")
 
+_LAST_CLAIM_S = 5.0
+"""How long a worker that ends waits for the claim that is on its way. What it misses is released after its end."""
+
 
 class Worker:
     """One process's worker.
@@ -83,6 +86,7 @@ class Worker:
         self._pid = pid
         self._exit_code = DRAINED
         self._ending = asyncio.Event()
+        self._start_nothing: Callable[[], None] = lambda: None
         self._will: list[Outcome] = []
         self._given_back = 0
 
@@ -108,6 +112,7 @@ class Worker:
 
     def drain(self) -> None:
         """Ask the worker to end in good order: finish what runs, give back the rest."""
+        self._start_nothing()
         self._ending.set()
 
     async def _register(self) -> None:
@@ -169,6 +174,7 @@ class Worker:
             clock=self._clock,
             wants_more=self._wants_more,
         )
+        self._start_nothing = self._hands.start_nothing
         self._rings = RingFollower(
             self._store,
             me.name,
@@ -210,6 +216,8 @@ class Worker:
         tasks = [claiming, rings, sweeping, ending, loop.create_task(self._hands.broken())]
         try:
             await asyncio.wait([*tasks, settling], return_when=asyncio.FIRST_COMPLETED)
+            self._claimer.stop()
+            await asyncio.wait([claiming], timeout=_LAST_CLAIM_S)
             await _cancel(tasks)
             if claiming.done() and not claiming.cancelled() and isinstance(claiming.exception(), NodeClosedError):
                 self._telemetry.emit("worker.disowned", worker=self._me.name, incarnation=self._me.id)
@@ -265,6 +273,7 @@ class Worker:
         if not self._order.is_alone:
             with suppress(StoreError):
                 await self._store.drain_worker(self._me.id)
+        self._start_nothing()
         self._return(self._hands.take_back())
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
