@@ -48,6 +48,11 @@ def run_rows(db: apsw.Connection, sql: str, rows: Sequence[Sequence[Any]], scala
     return changed
 
 
+def fetch(db: apsw.Connection, sql: str, values: Any = None) -> list[tuple[Any, ...]]:
+    """Return all rows of a statement."""
+    return db.execute(sql, values).fetchall()
+
+
 def numbers(values: Iterable[int]) -> Any:
     """Bind integers as one value for ``carray``. At least one is needed."""
     return apsw.carray(array("q", values))

@@ -90,7 +90,7 @@ def find_candidates(db: apsw.Connection, wanted: Wanted) -> list[int]:
 
 def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *, is_first: bool) -> list[int]:
     base = first_seq_of(stretch)
-    named = _named(wanted, stretch, base)
+    named = _named(wanted, stretch)
     if not named:
         return []
     where = (wanted.queue_id, stretch, base)
@@ -113,7 +113,7 @@ def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *,
     return chosen
 
 
-def _named(wanted: Wanted, stretch: int, base: int) -> list[int]:
+def _named(wanted: Wanted, stretch: int) -> list[int]:
     """Return the slots that may have something in this stretch, each with how far into it its cursor lies."""
     if wanted.cursors is None:
         return [slot << STRETCH_BITS for slot in wanted.slots]

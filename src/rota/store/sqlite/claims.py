@@ -19,7 +19,7 @@ from rota.errors import NodeClosedError
 from rota.model.job import ClaimedJob
 from rota.model.slot import place_of
 from rota.store.port import Claim
-from rota.store.sqlite.bulk import blobs, numbers
+from rota.store.sqlite.bulk import blobs, fetch, numbers
 from rota.store.sqlite.candidates import Wanted, find_candidates
 from rota.store.sqlite.stage import next_due, stage_due
 from rota.store.sqlite.writer import MUST_WRITE, News
@@ -157,11 +157,11 @@ def take(db: apsw.Connection, worker: int, seqs: Sequence[int], now: int) -> lis
 def held(db: apsw.Connection, worker: int) -> list[ClaimedJob]:
     """Return all jobs that a worker holds, by number."""
     claim_of: dict[bytes, int] = {}
-    for no, tokens in db.execute(SQL["worker_claims"], (worker, _ALL)):
+    for no, tokens in fetch(db, SQL["worker_claims"], (worker, _ALL)):
         claim_of.update(dict.fromkeys(split_tokens(tokens), no))
     if not claim_of:
         return []
-    rows = db.execute(SQL["held_jobs"], (blobs(claim_of), worker)).fetchall()
+    rows = fetch(db, SQL["held_jobs"], (blobs(claim_of), worker))
     if not rows:
         return []
     columns = read_columns(db, numbers(row[0] for row in rows))
@@ -190,9 +190,11 @@ def build_jobs(columns: Sequence[Any], claim_nos: Any) -> list[ClaimedJob]:
         :13
     ]
     payloads, tokens = columns[13], split_tokens(columns[14])
+    # `claim_nos` may go on for ever, so the lists end it.
     rows = zip(
         seqs, tokens, task_ids, slots, keys, priorities, payloads, codecs,
         [None if meta is None else bytes.fromhex(meta) for meta in metas],
         fences, attempts, crashes, map(bool, asked), expires, claim_nos, queues,
+        strict=False,
     )  # fmt: skip
     return list(starmap(ClaimedJob, rows))

@@ -11,6 +11,7 @@ import ctypes
 import os
 import select
 import weakref
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import apsw
@@ -24,7 +25,9 @@ MEMORY: Final = ":memory:"
 SAFE_VERSION: Final = (3, 51, 3)
 """Older ones can damage a file that several processes write (the WAL-reset bug)."""
 
-DURABILITIES: Final = ("full", "normal", "off")
+DURABILITIES: Final = ("off", "normal", "full")
+"""As SQLite numbers them."""
+
 _CACHE_KIB: Final = 32 * 1024
 _MMAP_BYTES: Final = 256 * 1024 * 1024
 _CHECKPOINT_PAGES: Final = 4_000
@@ -38,11 +41,11 @@ class WriteMark(Protocol):
     """Told when this process is in a write transaction, so that a supervisor sees one that is stuck in it."""
 
     def began(self) -> None:
-        """The write lock was granted."""
+        """Note that the write lock was granted."""
         ...
 
     def ended(self) -> None:
-        """The write lock was let go."""
+        """Note that it was let go."""
         ...
 
 
@@ -113,7 +116,7 @@ def _opened(path: str, busy_timeout_ms: int, durability: str, is_reader: bool) -
     return db
 
 
-def busy_handler(timeout_ms: int) -> object:
+def busy_handler(timeout_ms: int) -> Callable[[int], bool]:
     """Return what SQLite calls while the file is locked: sleeps a little, and gives up after ``timeout_ms`` of sleep.
 
     What was slept is added up instead of read from a clock: a clock may jump, and a process that was stopped must not find

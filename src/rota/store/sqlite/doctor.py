@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import platform
 from typing import Final
 
 import apsw
@@ -81,12 +81,13 @@ def _schema(db: apsw.Connection) -> Check:
 
 
 def _platform() -> Check:
-    if sys.platform == "linux":
+    system = platform.system()
+    if system == "Linux":
         return Check(name="platform", level="ok", says="Linux")
     return Check(
         name="platform",
         level="warning",
-        says=f"{sys.platform}: rota's promises about crashes hold on Linux",
+        says=f"{system}: rota's promises about crashes hold on Linux",
         advice="Use it for development, and Linux for what matters.",
     )
 

@@ -80,7 +80,7 @@ def refuse_network(path: str) -> None:
     if mount is not None and mount.is_network:
         raise UnsupportedStoreError(
             f"{path} is on {mount.point}, a file system of kind {mount.kind}: SQLite's locks and log are not safe there, so "
-            "jobs could be lost or run twice. Nothing was written. Use a local disk, or a postgresql:// store for several hosts.",
+            "jobs could be lost or run twice. Nothing was written. Use a local disk, or postgresql:// for several hosts.",
             path=path,
             kind=mount.kind,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
@@ -12,7 +11,7 @@ import msgspec
 from rota.model.limits import TOKEN_SKEW_MS_MAX
 from rota.model.token import first_token_at
 from rota.store.port import Swept, Wake
-from rota.store.sqlite.bulk import blobs, numbers
+from rota.store.sqlite.bulk import blobs, fetch, numbers
 from rota.store.sqlite.claims import split_tokens
 from rota.store.sqlite.stage import WokenSlots, stage_keys
 from rota.store.sqlite.writer import MUST_WRITE, News
@@ -63,9 +62,9 @@ class Pruning:
         db.execute(SQL["prune_nodes"], (self._settled_before,))
         return len(rows)
 
-    def _rows(self, db: apsw.Connection, limit: int) -> list[tuple[int, bytes, int]]:
+    def _rows(self, db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:
         asked = (self._settled_before, self._token_before, limit, 2 * self._limit)
-        return db.execute(SQL["prunable"], asked).fetchall()
+        return fetch(db, SQL["prunable"], asked)
 
 
 class Sweep:
@@ -102,17 +101,17 @@ class Sweep:
 
     def _keys(self, db: apsw.Connection) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
-        for queue_id, key in db.execute(SQL["sweep_keys"], (_SWEPT_MAX,)):
+        for queue_id, key in fetch(db, SQL["sweep_keys"], (_SWEPT_MAX,)):
             found.setdefault(queue_id, []).append(key)
         return found
 
     def _held(self, db: apsw.Connection) -> list[int]:
         """Return jobs held by somebody who is closed or unknown, and whom no release will find."""
-        held = db.execute(SQL["sweep_held"]).fetchall()
+        held = fetch(db, SQL["sweep_held"])
         if not held:
             return []
         named = {
-            (worker, token) for _, worker, joined in db.execute(SQL["all_claims"]) for token in split_tokens(joined)
+            (worker, token) for _, worker, joined in fetch(db, SQL["all_claims"]) for token in split_tokens(joined)
         }
         return [seq for seq, token, holder in held if (holder, token) not in named]
 
@@ -120,7 +119,7 @@ class Sweep:
         held = self._held(db)
         if not held:
             return 0
-        rows: Sequence[tuple[int, int, int, int]] = db.execute(SQL["still_held"], (numbers(held),)).fetchall()
+        rows = fetch(db, SQL["still_held"], (numbers(held),))
         db.execute(SQL["release_job"], (numbers(seq for seq, _, _, _ in rows), 0))
         for seq, queue_id, slot, priority in rows:
             woken.add(queue_id, slot, priority, seq)
@@ -130,6 +129,6 @@ class Sweep:
         """Return worker and number of the claims of which nothing is held."""
         return [
             (worker, no)
-            for no, worker, joined in db.execute(SQL["all_claims"]).fetchall()
+            for no, worker, joined in fetch(db, SQL["all_claims"])
             if not db.execute(SQL["count_held"], (blobs(split_tokens(joined)), worker)).get
         ]

@@ -110,20 +110,15 @@ class Submission:
         skew_ms = token_ms(token) - self._now // 1_000
         if abs(skew_ms) > TOKEN_SKEW_MS_MAX:
             raise InvalidTokenError(
-                f"token {token_text(token)} was made {abs(skew_ms) / 3_600_000:.1f} h {'ahead of' if skew_ms > 0 else 'before'} "
-                "the store's time; a day is allowed. Nothing was written. Check the clock, or submit with a new token.",
+                f"token {token_text(token)} was made {abs(skew_ms) / 3_600_000:.1f} h "
+                f"{'ahead of' if skew_ms > 0 else 'before'} the store's time; a day is allowed. "
+                "Nothing was written. Check the clock, or submit with a new token.",
                 token=token_text(token),
             )
 
     def _refuse_reuse(self, job: NewJob, known: tuple[Any, ...]) -> None:
-        _, task_id, payload, key, queue_id = known
-        same = (task_id, payload, key, queue_id) == (
-            self._tasks[job.task],
-            job.payload,
-            job.key,
-            self._queues[job.queue],
-        )
-        if not same:
+        asked = (self._tasks[job.task], job.payload, job.key, self._queues[job.queue])
+        if known[1:] != asked:
             raise TokenReusedError(
                 f"token {token_text(job.token)} already stands for a job with another task, payload, key or queue. Nothing was "
                 "written. Use a new token for a new job.",
@@ -176,8 +171,8 @@ class Submission:
             if waiting > self._waiting_max:
                 name = next(name for name, number in self._queues.items() if number == queue_id)
                 raise QueueFullError(
-                    f"queue {name} holds {waiting - more:,} unfinished jobs and may hold {self._waiting_max:,}: {more:,} more do "
-                    "not fit. Nothing was written. Start workers for it, or raise `waiting_max`.",
+                    f"queue {name} holds {waiting - more:,} unfinished jobs and may hold {self._waiting_max:,}: {more:,} more "
+                    "do not fit. Nothing was written. Start workers for it, or raise `waiting_max`.",
                     queue=name,
                     waiting=waiting - more,
                     limit=self._waiting_max,
@@ -202,7 +197,7 @@ def cancel(db: apsw.Connection, news: News, token: bytes, now: int) -> Cancelled
     if live is None:
         state = db.execute(SQL["finished_state"], (token,)).get
         return Cancelled(was=None if state is None else FinalState(state).state)
-    seq, _, fence, holder, due_at, _ = live
+    seq, fence, holder, due_at = live
     if holder is not None:
         db.execute(SQL["cancel_job"], (seq,))
         news.tell(Wake(cancels=[token]))
@@ -212,15 +207,6 @@ def cancel(db: apsw.Connection, news: News, token: bytes, now: int) -> Cancelled
     woken = leave(db, [seq], {FinalState.CANCELLED: 1}, now).list()
     news.tell(Wake(woken=woken, settled=[token]))
     return Cancelled(was=State.SCHEDULED if due_at is not None and due_at > now else State.WAITING, woken=woken)
-
-
-def look_before_cancel(db: apsw.Connection, token: bytes) -> Cancelled | None:
-    """Return the reply when a cancel has nothing to do: the job is finished, unknown, or its worker has been asked."""
-    live = db.execute(SQL["find_waiting"], (token,)).get
-    if live is None:
-        state = db.execute(SQL["finished_state"], (token,)).get
-        return Cancelled(was=None if state is None else FinalState(state).state)
-    return None
 
 
 def reopen(db: apsw.Connection, news: News, token: bytes, now: int) -> Sequence[Woken]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import apsw
 
 from rota.model.state import Final
-from rota.store.sqlite.bulk import numbers
+from rota.store.sqlite.bulk import fetch, numbers
 from rota.store.sqlite.stage import WokenSlots, stage_keys
 from rota.store.statements import load
 
@@ -22,7 +22,7 @@ def leave(db: apsw.Connection, seqs: Sequence[int], states: Mapping[Final, int],
         states: How many of them ended in each state.
     """
     bound = numbers(seqs)
-    leaving = db.execute(SQL["leaving_keys"], (bound,)).fetchall()
+    leaving = fetch(db, SQL["leaving_keys"], (bound,))
     db.execute(SQL["delete_jobs"], (bound,))
     woken = WokenSlots()
     for queue_id, count, keys in leaving:

@@ -1,7 +1,7 @@
 """One page of jobs, newest first, without reading a million rows for it.
 
-Live and finished jobs are two lists in the order of their tokens; a page is the newer ends of both. Where few live jobs fit, they
-are read by the index that has just them; where many do, the list is walked down, and the page is soon full.
+Live and finished jobs are two lists in the order of their tokens; a page is the newer ends of both. Where few live jobs fit,
+they are read by the index that has just them; where many do, the list is walked down, and the page is soon full.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _few(
         return _tokens(db, "list_key", {"key": which.key, "queue": ids["queue"]})
     if wanted == {State.RUNNING}:
         return claimed_tokens(db)
-    if wanted == {State.SCHEDULED} or wanted == {State.WAITING}:
+    if wanted in ({State.SCHEDULED}, {State.WAITING}):
         name = "list_scheduled" if State.SCHEDULED in wanted else "list_waiting"
         tokens = _tokens(db, name, (now, FEW + 1))
         return tokens if len(tokens) <= FEW else None

@@ -9,7 +9,8 @@ import apsw
 import msgspec
 
 from rota.errors import NodeClosedError
-from rota.store.port import Membership, NewNode, NewWorker, NodeRow, Registered, Wake, WorkerRow
+from rota.store.port import DepartedRow, Membership, NewNode, NewWorker, NodeRow, Registered, Wake, WorkerRow
+from rota.store.sqlite.bulk import fetch
 from rota.store.sqlite.writer import MUST_WRITE, News
 from rota.store.statements import load
 
@@ -17,10 +18,14 @@ SQL = load("sqlite")
 
 
 def register_node(db: apsw.Connection, node: NewNode, now: int) -> Registered:
-    """Make a node known under a name that no open node has."""
+    """Make a node known under a name that no open node has; one with the same proof is itself, asking again."""
+    epoch = db.execute(SQL["membership"]).get[0]
+    known = db.execute(SQL["node_by_proof"], (node.proof,)).get if node.proof else None
+    if known is not None:
+        return Registered(id=known[0], name=known[1], epoch=epoch)
     name = _free_name(db, "node_named", node.name)
     node_id = db.execute(SQL["insert_node"], (name, node.proof, node.host, node.lease_ms, now)).get
-    return Registered(id=node_id, name=name, epoch=db.execute(SQL["membership"]).get[0])
+    return Registered(id=node_id, name=name, epoch=epoch)
 
 
 def renew(db: apsw.Connection, node_id: int, counter: int) -> None:
@@ -44,18 +49,23 @@ def close_node(db: apsw.Connection, news: News, node_id: int, counter: int, now:
 def register_worker(
     db: apsw.Connection, news: News, worker: NewWorker, queues: Mapping[str, int], tasks: Mapping[str, int], now: int
 ) -> Registered:
-    """Make a worker known under a name that no open worker has.
+    """Make a worker known under a name that no open worker has; one with the same proof is itself, asking again.
 
     Raises:
         NodeClosedError: Its node has been closed.
     """
     if db.execute(SQL["node_is_open"], (worker.node_id,)).get is None:
         raise _closed_node(worker.node_id)
-    name = _free_name(db, "worker_named", worker.name)
-    knows = (_json(worker.queues), _json(worker.tasks))
-    row = (worker.node_id, name, worker.proof, *knows, worker.weight, worker.is_alone, worker.pid, now)
-    worker_id = db.execute(SQL["insert_worker"], row).get
-    epoch = db.execute(SQL["membership"]).get[0] if worker.is_alone else _raise_epoch(db, news)
+    known = db.execute(SQL["worker_by_proof"], (worker.node_id, worker.proof)).get if worker.proof else None
+    if known is None:
+        name = _free_name(db, "worker_named", worker.name)
+        knows = (_json(worker.queues), _json(worker.tasks))
+        row = (worker.node_id, name, worker.proof, *knows, worker.weight, worker.is_alone, worker.pid, now)
+        known = (db.execute(SQL["insert_worker"], row).get, name)
+        if not worker.is_alone:
+            _raise_epoch(db, news)
+    worker_id, name = known
+    epoch = db.execute(SQL["membership"]).get[0]
     return Registered(
         id=worker_id,
         name=name,
@@ -105,13 +115,30 @@ def membership(db: apsw.Connection) -> Membership:
     for worker in workers:
         if not worker.is_alone:
             drains[worker.node_id] = drains.get(worker.node_id, True) and worker.is_draining
-    nodes = [NodeRow(*row, is_draining=drains.get(row[0], False)) for row in db.execute(SQL["open_nodes"])]
+    nodes = [NodeRow(*(*row, drains.get(row[0], False))) for row in fetch(db, SQL["open_nodes"])]
     return Membership(epoch=epoch, nodes=nodes, workers=workers, orchestrator=orchestrator)
 
 
 def closed_workers_with_jobs(db: apsw.Connection) -> Sequence[WorkerRow]:
     """Return the closed workers that have claims left."""
     return [_worker_row(row) for row in db.execute(SQL["closed_workers"])]
+
+
+def departed(db: apsw.Connection, limit: int) -> Sequence[DepartedRow]:
+    """Return the workers that were closed last, newest first."""
+    rows: list[tuple[Any, ...]] = db.execute(SQL["list_departed"], (limit,)).fetchall()
+    return [
+        DepartedRow(
+            id=worker_id,
+            name=name,
+            queues=msgspec.json.decode(queues),
+            weight=weight,
+            is_alone=bool(is_alone),
+            registered_at=registered_at,
+            closed_at=closed_at,
+        )
+        for worker_id, name, queues, weight, is_alone, registered_at, closed_at in rows
+    ]
 
 
 def _worker_row(row: tuple[Any, ...]) -> WorkerRow:
@@ -132,10 +159,9 @@ def _worker_row(row: tuple[Any, ...]) -> WorkerRow:
     )
 
 
-def _raise_epoch(db: apsw.Connection, news: News) -> int:
+def _raise_epoch(db: apsw.Connection, news: News) -> None:
     news.tell(Wake(is_epoch=True))
-    epoch: int = db.execute(SQL["raise_epoch"]).get
-    return epoch
+    db.execute(SQL["raise_epoch"])
 
 
 def _free_name(db: apsw.Connection, statement: str, wanted: str) -> str:
@@ -149,8 +175,8 @@ def _free_name(db: apsw.Connection, statement: str, wanted: str) -> str:
 
 def _closed_node(node_id: int) -> NodeClosedError:
     return NodeClosedError(
-        f"node {node_id} was declared dead, or was never there. Nothing was written. Its workers are being ended and their jobs "
-        "given to others; start the node again.",
+        f"node {node_id} was declared dead, or was never there. Nothing was written. Its workers are being ended and their "
+        "jobs given to others; start the node again.",
         node=node_id,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -13,7 +13,7 @@ from rota.model.outcome import Failure
 from rota.model.state import Final as FinalState
 from rota.model.state import State
 from rota.store.port import AloneRow, QueueRow
-from rota.store.sqlite.bulk import blobs
+from rota.store.sqlite.bulk import blobs, fetch
 from rota.store.sqlite.candidates import stretches
 from rota.store.sqlite.claims import split_tokens
 from rota.store.statements import load
@@ -60,7 +60,7 @@ def history(db: apsw.Connection, token: bytes) -> Sequence[HistoryEntry]:
 
 def queues(db: apsw.Connection, waiting_max: int, now: int) -> Sequence[QueueRow]:
     """Return every queue with its counts."""
-    scheduled: dict[int, int] = dict(db.execute(SQL["count_scheduled"], (now,)).fetchall())
+    scheduled = _by_queue(fetch(db, SQL["count_scheduled"], (now,)))
     running = _running_by_queue(db)
     rows = []
     for queue_id, name, is_paused, unfinished in db.execute(SQL["list_queues"]):
@@ -108,9 +108,7 @@ def ready_elsewhere(
 
 def claimed_tokens(db: apsw.Connection) -> list[bytes]:
     """Return the tokens of all claims: what is held is among them."""
-    return list(
-        dict.fromkeys(token for _, _, joined in db.execute(SQL["all_claims"]) for token in split_tokens(joined))
-    )
+    return list(dict.fromkeys(token for _, _, joined in fetch(db, SQL["all_claims"]) for token in split_tokens(joined)))
 
 
 def row_of(row: tuple[Any, ...], now: int) -> JobRow:
@@ -164,4 +162,8 @@ def _failure(kind: str | None, message: str | None, traceback: str | None) -> Fa
 
 def _running_by_queue(db: apsw.Connection) -> dict[int, int]:
     tokens = claimed_tokens(db)
-    return dict(db.execute(SQL["count_running"], (blobs(tokens),)).fetchall()) if tokens else {}
+    return _by_queue(fetch(db, SQL["count_running"], (blobs(tokens),))) if tokens else {}
+
+
+def _by_queue(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
+    return {row[0]: row[1] for row in rows}

@@ -14,7 +14,7 @@ import apsw
 from rota.errors import NotAllowedError
 from rota.model.state import Final as FinalState
 from rota.store.port import Blame, Released, Wake
-from rota.store.sqlite.bulk import blobs, numbers, run_rows
+from rota.store.sqlite.bulk import blobs, fetch, numbers, run_rows
 from rota.store.sqlite.claims import split_tokens
 from rota.store.sqlite.leave import leave
 from rota.store.sqlite.stage import WokenSlots
@@ -51,8 +51,8 @@ class Rescue:
         """
         if db.execute(SQL["worker_is_open"], (self._worker,)).get is not None:
             raise NotAllowedError(
-                f"worker {self._worker} is open: what it holds may be running. Nothing was released. Close it first, when it is "
-                "certain that its process has ended.",
+                f"worker {self._worker} is open: what it holds may be running. Nothing was released. Close it first, "
+                "when it is certain that its process has ended.",
                 worker=self._worker,
             )
         return _NONE_LEFT if db.execute(SQL["worker_claims"], (self._worker, 1)).get is None else MUST_WRITE
@@ -87,13 +87,13 @@ class Rescue:
         claims: list[int] = []
         tokens: dict[bytes, None] = {}
         is_complete = True
-        for no, joined in db.execute(SQL["worker_claims"], (self._worker, _CLAIMS_MAX + 1)).fetchall():
+        for no, joined in fetch(db, SQL["worker_claims"], (self._worker, _CLAIMS_MAX + 1)):
             if len(tokens) >= PORTION_JOBS or len(claims) >= _CLAIMS_MAX:
                 is_complete = False
                 break
             claims.append(no)
             tokens.update(dict.fromkeys(split_tokens(joined)))
-        rows = db.execute(SQL["held_jobs"], (blobs(tokens), self._worker)).fetchall() if tokens else []
+        rows = fetch(db, SQL["held_jobs"], (blobs(tokens), self._worker)) if tokens else []
         return claims, rows, is_complete
 
     def _was_running(self, token: bytes) -> bool:

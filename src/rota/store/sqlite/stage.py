@@ -33,7 +33,7 @@ class WokenSlots:
         self._places: dict[tuple[int, int], int] = {}
 
     def add(self, queue_id: int, slot: int, priority: int, seq: int) -> None:
-        """This job became claimable."""
+        """Note that this job became claimable."""
         place = place_of(priority, seq)
         known = self._places.get((queue_id, slot))
         if known is None or place < known:

@@ -27,6 +27,7 @@ from rota.store.port import (
     Cancelled,
     Check,
     Claim,
+    DepartedRow,
     JobFilter,
     Membership,
     NewNode,
@@ -246,6 +247,10 @@ class SqliteStore:
         """Return everyone who is open, at one moment."""
         return await self._read(members.membership)
 
+    async def departed(self, limit: int = 100) -> Sequence[DepartedRow]:
+        """Return the workers that were closed last, newest first."""
+        return await self._read(lambda db: members.departed(db, limit))
+
     async def take_house(self, node_id: int) -> int:
         """Become orchestrator if the place is vacant."""
         return await self._write(lambda db, _: members.take_house(db, node_id), members.look_before_house)
@@ -320,8 +325,7 @@ class SqliteStore:
     async def doctor(self) -> Sequence[Check]:
         """Return what is to be said about this store."""
         desk, now = self._desk, self._now()
-        synchronous = {"off": 0, "normal": 1, "full": 2}[desk.durability]
-        assert desk.durability in DURABILITIES
+        synchronous = DURABILITIES.index(desk.durability)
         return await self._read(lambda db: doctor.examine(db, desk.path, synchronous, now))
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
@@ -340,5 +344,5 @@ class SqliteStore:
         self._desk.wakes.tell(wake)
 
 
-def _never(db: apsw.Connection, news: News) -> Any:
+def _never(_db: apsw.Connection, _news: News) -> Any:
     raise NotAllowedError("what only looks has nothing to write")

@@ -208,7 +208,7 @@ class Sockets:
         return self._names
 
     def _mark_changed(self) -> None:
-        """Give the folder a time of change that it has not had: two changes within a tick of the kernel's clock look the same."""
+        """Give the folder a time of change that it has not had: two changes within a tick of the clock look the same."""
         changed_at = os.stat(self._folder).st_mtime_ns
         os.utime(self._folder, ns=(changed_at, changed_at + 1 + os.getpid()))
 

@@ -63,7 +63,7 @@ class Piece:
 
     __slots__ = ("error", "future", "is_done", "look", "loop", "value", "write")
 
-    def __init__(self, write: Write[Any] | None, look: Look | None) -> None:
+    def __init__(self, write: Write[Any], look: Look | None) -> None:
         self.write = write
         self.look = look
         self.value: Any = None
@@ -73,11 +73,11 @@ class Piece:
         self.future: asyncio.Future[Any] | None = None
 
     def done(self, value: Any) -> None:
-        """It came to this."""
+        """Take what it came to."""
         self.value, self.is_done = value, True
 
     def failed(self, error: BaseException) -> None:
-        """It raised this."""
+        """Take what it raised."""
         self.value, self.error, self.is_done = None, error, True
 
     def reply(self) -> Any:
@@ -114,7 +114,7 @@ class Writer:
 
     # ── callers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def call(self, write: Write[T] | None, look: Look | None = None) -> T:
+    async def call(self, write: Write[T], look: Look | None = None) -> T:
         """Hand work to the writer's thread and wait for its commit. Cancelling the wait does not undo the work."""
         piece = Piece(write, look)
         piece.loop = asyncio.get_running_loop()
@@ -128,7 +128,7 @@ class Writer:
             self._bell.put(True)
         return cast(T, await piece.future)
 
-    def call_inline(self, write: Write[T] | None, look: Look | None = None) -> T:
+    def call_inline(self, write: Write[T], look: Look | None = None) -> T:
         """Do work in the calling thread, together with whatever waits, and return after its commit."""
         piece = Piece(write, look)
         self._refuse_if_closed()
@@ -252,7 +252,6 @@ class Writer:
             self._roll_back()
 
     def _run_piece(self, piece: Piece, news: News, has_company: bool) -> Any:
-        assert piece.write is not None, "a piece that only looks is done by its look"
         db = self._db
         if not has_company:
             return piece.write(db, news)
