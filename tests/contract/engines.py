@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from rota.model.limits import WAITING_JOBS_MAX
 from rota.store.port import Store
+from rota.store.sqlite.store import SqliteStore
 from rota.testing.clock import ManualClock
 from tests.contract.shop import CountingEntropy
 
@@ -63,20 +65,19 @@ class SqliteEngine:
 
     async def open(self, *, waiting_max: int | None = None) -> Store:
         """Open the file once more, or a new database in memory."""
-        from rota.store.sqlite.store import SqliteStore
-
-        more = {} if waiting_max is None else {"waiting_max": waiting_max}
-        return SqliteStore.open(self._path, clock=self._clock, entropy=CountingEntropy(self._clock), **more)
+        entropy = CountingEntropy(self._clock)
+        return SqliteStore.open(
+            self._path, clock=self._clock, entropy=entropy, waiting_max=waiting_max or WAITING_JOBS_MAX
+        )
 
     async def open_copy(self, path: Path) -> Store:
         """Open the copied file."""
-        from rota.store.sqlite.store import SqliteStore
-
         return SqliteStore.open(str(path), clock=self._clock, entropy=CountingEntropy(self._clock))
 
     async def damage(self, store: Store, statement: str, *values: object) -> None:
         """Run the statement on the store's own connection: in memory there is no other."""
-        raise NotImplementedError
+        assert isinstance(store, SqliteStore)
+        await store._write(lambda db, _: db.execute(statement, values).fetchall())
 
 
 class PostgresEngine:
@@ -99,8 +100,9 @@ class PostgresEngine:
         if not self._is_migrated:
             await migrate(self._url, schema=self._schema)
             self._is_migrated = True
-        more = {} if waiting_max is None else {"waiting_max": waiting_max}
-        return await PostgresStore.open(self._url, clock=self._clock, schema=self._schema, **more)
+        return await PostgresStore.open(
+            self._url, clock=self._clock, schema=self._schema, waiting_max=waiting_max or WAITING_JOBS_MAX
+        )
 
     async def open_copy(self, path: Path) -> Store:
         """Fail: this engine makes no copies."""
