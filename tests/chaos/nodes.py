@@ -55,7 +55,7 @@ class Nodes:
 
     def start(self, name: str) -> None:
         """Start a node by the command that people type."""
-        command = [sys.executable, "-m", "rota.cli.main", "run", "tests.chaos.app:app", "--store", self.url]
+        command = [sys.executable, "-m", "rota", "run", "tests.chaos.app:app", "--store", self.url]
         command += ["--name", name, "-p", str(self.processes), "-c", str(self.concurrency)]
         env = os.environ | {"ROTA_CHAOS_HISTORY": str(self.history), "ROTA_STORE": self.url}
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -81,6 +81,9 @@ class Nodes:
             members = await self.store.membership()
             if len([one for one in members.workers if not one.is_alone]) >= count:
                 return members
+            for name, keeper in self._keepers.items():
+                if keeper.poll() is not None:
+                    raise RuntimeError(f"{name} ended with {keeper.returncode}: {(self.folder / f'{name}.log').read_text()}")
             if time.monotonic() > end:
                 raise TimeoutError(f"{len(members.workers)} workers of {count} after {patience_s} s: {members}")
             await asyncio.sleep(0.02)
