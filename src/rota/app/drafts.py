@@ -64,7 +64,7 @@ class Drafts:
             UsageError: One of them does not fit; the message says which, from 0.
             LimitError: More than 10,000.
         """
-        calls = list(calls)
+        calls = self._list_of(calls)
         check_batch(len(calls))
         if self._terms.token is not None and len(calls) > 1:
             raise UsageError(
@@ -83,6 +83,14 @@ class Drafts:
             index = error.facts.setdefault("index", len(encoded))
             error.message = f"job {index} of the batch, counted from 0: {error.message}"
             raise
+
+    def _list_of(self, calls: Iterable[Any]) -> list[Any]:
+        if isinstance(calls, Iterable) and not isinstance(calls, (str, bytes, Mapping)):
+            return list(calls)
+        raise UsageError(
+            f"task {self._definition.name}: submit_many takes a list with an entry for each job, and got "
+            f"{type(calls).__name__}. Nothing was written. For a single job call submit."
+        )
 
     def _jobs(self, encoded: list[tuple[bytes, Arguments]], times: tuple[int | None, int | None]) -> list[NewJob]:
         terms, name = self._terms, self._definition.name

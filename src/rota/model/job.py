@@ -113,7 +113,7 @@ class JobRow(Struct, frozen=True):
         ready: May be claimed now (live jobs).
         is_head: It is this key's turn (live jobs with a key).
         is_alone: A suspect, waiting to run alone in a fresh process (live jobs).
-        holder: Name of the worker that holds it.
+        holder: Name of the worker that holds it, or that ran it last; ``None`` if nobody does, or it is not known any more.
         settled_at: When it was finished.
         failure: Of the last attempt, for failed jobs; of the cancellation, if there was one.
         result: The encoded result, for succeeded jobs.

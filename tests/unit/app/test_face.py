@@ -129,6 +129,9 @@ def test_a_batch_takes_calls_for_any_task() -> None:
         pack.submit_many(["a"])  # type: ignore[list-item]
     with pytest.raises(UsageError, match=r"Write close.up.call\(…\)"):
         close_up.submit_many(["a"])  # type: ignore[list-item]
+    for single in (MITTE, "abc", {"order": 5}):
+        with pytest.raises(UsageError, match="submit_many takes a list with an entry for each job"):
+            bake.submit_many(single)  # type: ignore[arg-type]
 
 
 def test_a_batch_over_the_limit_is_refused() -> None:
@@ -230,7 +233,8 @@ def test_a_failure_is_retried_and_then_told_to_whoever_waits(clock: ManualClock)
     assert 'raise ValueError("too hot")' in error.traceback
     info = token.info()
     assert [entry.kind for entry in info.story] == ["failed", "failed"]
-    assert info.story[0].worker.startswith("test")
+    assert [entry.worker for entry in info.story] == ["test/1", "test/1"]
+    assert info.worker == "test/1"
     assert info.error is not None
     assert info.error.message == "too hot"
 

@@ -16,9 +16,10 @@ SELECT NULL, l.token, q.name, t.name, l.key, l.slot, l.priority, l.fence, l.atte
  WHERE l.token = ?1
  UNION ALL
 SELECT f.state, f.token, q.name, t.name, f.key, f.hash16 >> 6, f.priority, f.fence, f.attempts, f.crashes, f.payload, f.codec,
-       f.meta, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, f.started_at, f.settled_at, f.result, f.error_type, f.error_message,
+       f.meta, NULL, NULL, NULL, 0, 0, 0, 0, w.name, NULL, f.started_at, f.settled_at, f.result, f.error_type, f.error_message,
        f.error_traceback
   FROM finished f
   JOIN queues q ON q.id = f.queue_id
   JOIN tasks t ON t.id = f.task_id
+  LEFT JOIN workers w ON w.id = f.worker
  WHERE f.token = ?1;
