@@ -77,9 +77,11 @@ class Node:
         return [] if row is None else [one for one in self.cluster.membership().workers if one.node_id == row.id]
 
     def worker(self, number: int = 1) -> WorkerRow:
-        """Wait for the worker in this place and return its row."""
+        """Wait for a living worker in this place and return its row."""
         name = f"{self.name}/{number}"
-        found = until(lambda: [row for row in self.workers if row.name == name], f"worker {name}")
+        found = until(
+            lambda: [row for row in self.workers if row.name == name and is_running(row.pid)], f"worker {name}"
+        )
         return found[0]
 
     def is_up(self, processes: int) -> bool:

@@ -106,13 +106,17 @@ def test_a_handler_that_overran_is_recycled_and_nobody_blamed(cluster: Cluster, 
     assert failed.state is State.FAILED
     assert failed.failure is not None
     assert "time limit" in failed.failure.message
-    assert (done.state, done.crashes, cluster.history_of(neighbour)) == (State.SUCCEEDED, 0, [])
+    assert (done.state, done.crashes) == (State.SUCCEEDED, 0)
+    assert "crashed" not in cluster.history_of(neighbour)
     assert one_runner(cluster.history()) == []
 
 
 @pytest.mark.slow
 def test_many_kills_under_load_lose_and_double_nothing(cluster: Cluster) -> None:
-    """Ten kills during 4,000 short jobs, a third of them with one of 50 keys."""
+    """Ten kills during 4,000 short jobs, a third of them with one of 50 keys.
+
+    Nobody has free hands here: what comes back waits its turn like everything else, but for no longer than all of it takes.
+    """
     node = cluster.node(processes=2, concurrency=8)
     work = cluster.tasks.work
     tokens = list(work.submit_many([0.005] * 2_600))
@@ -120,18 +124,18 @@ def test_many_kills_under_load_lose_and_double_nothing(cluster: Cluster) -> None
         tokens += work.options(key=f"customer {number}").submit_many([0.005] * 28)
 
     for number in range(10):
-        kill_at_work(cluster, node.worker(number % 2 + 1), tokens[-1])
+        kill_at_work(cluster, node.worker(number % 2 + 1), after=300 * (number + 1))
 
     cluster.wait_done(tokens, 90)
     history = cluster.history()
     assert set(cluster.states(tokens)) == {State.SUCCEEDED}
     assert one_runner(history) == []
-    assert recovery(history, seconds_max=2.0).broken == []
+    assert recovery(history, seconds_max=10.0).broken == []
 
 
-def kill_at_work(cluster: Cluster, victim: WorkerRow, last: object) -> None:
-    """Kill a worker while it is running something, unless all is done already."""
+def kill_at_work(cluster: Cluster, victim: WorkerRow, after: int) -> None:
+    """Kill a worker that is running something, once so many jobs are done: each kill meets other jobs."""
     table = cluster.table(victim)
-    until(lambda: table.running() or cluster.states([last])[0].is_final, "the victim to be at work")
+    until(lambda: len(cluster.ends()) >= after and table.running(), f"{after} jobs to be done, and the victim at work")
     cluster.kill(victim.pid)
     until(lambda: not is_running(victim.pid), "the victim to be dead")

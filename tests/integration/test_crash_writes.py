@@ -44,7 +44,8 @@ def test_a_worker_frozen_in_a_write_is_killed(cluster: Cluster) -> None:
     """It holds the lock that everybody needs: two seconds, and one for looking."""
     node = cluster.node(processes=2)
     victim = node.worker(1)
-    tokens = cluster.tasks.tiny.submit_many([()] * 3_000)
+    tiny = cluster.tasks.tiny
+    tokens = [token for key in "abcdefghijkl" for token in tiny.options(key=key).submit_many([tiny.call()] * 250)]
 
     freeze_in_a_write(cluster, victim)
     frozen_at = time.monotonic()
