@@ -20,7 +20,7 @@ from rich.console import Console
 
 from examples.stdlib_index import logbook
 from examples.stdlib_index.facts import SourceFile, facts_of, library_files
-from examples.stdlib_index.logbook import Logbook
+from examples.stdlib_index.logbook import Entry, Logbook
 from examples.stdlib_index.node import Node
 from examples.stdlib_index.report import Kill, Story, print_report
 from examples.stdlib_index.screen import Screen
@@ -33,6 +33,7 @@ PROCESSES = 3
 CONCURRENCY = 2
 KILL_AT = 0.4
 LOOK_S = 0.1
+DEEP_S = 0.003
 GIVE_UP_S = 120.0
 
 Condition = Callable[[View], bool]
@@ -83,9 +84,10 @@ class Demo:
         enough = int(len(self.files) * KILL_AT)
         view = await self.until(watch, node, lambda _: sum(self.done_by().values()) >= enough)
         held = await watch.held()
-        busy = await self.wait_for_busy(view)
-        name = max(busy, key=lambda busy_name: sum(holder == busy_name for holder in held.values()))
+        name = await self.busiest(view)
         pid = view.pids[name]
+        names = {its_pid: its_name for its_name, its_pid in view.pids.items()}
+        held |= {entry.token: names[entry.pid] for entry in self.open_runs() if entry.pid in names}
         crash = Crash(pid, time.monotonic())
         os.kill(pid, signal.SIGKILL)
         self.screen.say(f"kill -9 {pid}: {name} is gone, in the middle of its work")
@@ -109,20 +111,29 @@ class Demo:
                 raise SystemExit(f"The node ended, or did not come to it in time. Its last words:\n{node.last_lines()}")
             await asyncio.sleep(LOOK_S)
 
-    async def wait_for_busy(self, view: View) -> list[str]:
-        """Return the workers that are in the middle of a job, as soon as there are any."""
+    async def busiest(self, view: View) -> str:
+        """Return the worker that is deepest in a job, as soon as one has been at it for a few milliseconds."""
+        names = {pid: name for name, pid in view.pids.items()}
         while True:
-            if busy := [name for name, pid in view.pids.items() if self.is_running_a_job(pid)]:
-                return busy
+            since = {entry.token: entry for entry in self.open_runs() if entry.pid in names}
+            first = min(since.values(), key=lambda entry: entry.at, default=None)
+            if first is not None and time.monotonic() - first.at > DEEP_S:
+                return names[first.pid]
             await asyncio.sleep(0.001)
 
     def done_by(self) -> Counter[int]:
         """Return how many runs each process has completed."""
         return Counter(entry.pid for entry in self.book.read() if entry.what == "end")
 
-    def is_running_a_job(self, pid: int) -> bool:
-        """Whether this process has started a run and not ended it."""
-        return sum(1 if entry.what == "start" else -1 for entry in self.book.read() if entry.pid == pid) > 0
+    def open_runs(self) -> list[Entry]:
+        """Return the start lines that have no end line yet."""
+        running: dict[tuple[str, int], Entry] = {}
+        for entry in self.book.read():
+            if entry.what == "start":
+                running[entry.token, entry.fence] = entry
+            else:
+                running.pop((entry.token, entry.fence), None)
+        return list(running.values())
 
 
 def main() -> int:
@@ -137,7 +148,7 @@ def main() -> int:
     os.environ["ROTA_STORE"] = str(folder / "index.db")
     os.environ[logbook.VARIABLE] = str(folder / "runs.log")
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 100)
     files = library_files(options.limit)
     console.print(
         f"Indexing {len(files):,} files of Python {sys.version.split()[0]}'s standard library", highlight=False

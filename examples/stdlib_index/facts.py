@@ -6,6 +6,7 @@ import ast
 import hashlib
 import sysconfig
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,16 +53,16 @@ def facts_of(file: SourceFile) -> Facts:
     """Read one file, parse it, count and hash."""
     source = (LIBRARY / file.path).read_bytes()
     try:
-        nodes = list(ast.walk(ast.parse(source)))
+        kinds = Counter(map(type, ast.walk(ast.parse(source))))
         is_python = True
     except (SyntaxError, ValueError):
-        nodes, is_python = [], False
+        kinds, is_python = Counter(), False
     return Facts(
         path=file.path,
         sha256=hashlib.sha256(source).hexdigest(),
         lines=source.count(b"\n"),
-        functions=sum(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in nodes),
-        classes=sum(isinstance(node, ast.ClassDef) for node in nodes),
-        imports=sum(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes),
+        functions=kinds[ast.FunctionDef] + kinds[ast.AsyncFunctionDef],
+        classes=kinds[ast.ClassDef],
+        imports=kinds[ast.Import] + kinds[ast.ImportFrom],
         is_python=is_python,
     )

@@ -44,11 +44,10 @@ class Kill:
         """How many jobs were taken from a worker that lived."""
         return len([token for token in self.moved if self.held.get(token, self.name) != self.name])
 
-    def slots(self) -> tuple[int, int, int]:
-        """Return the dead worker's slots, how many slots changed hands, and how many of those had not been its own."""
+    def slots(self) -> tuple[int, int]:
+        """Return how many slots the dead worker had, and how many slots of others moved when it went."""
         own = set(self.before.slots_of(self.name))
-        moved = set(self.before.moved_to(self.without))
-        return len(own), len(moved), len(moved - own)
+        return len(own), len(set(self.before.moved_to(self.without)) - own)
 
 
 @dataclass(frozen=True)
@@ -71,17 +70,17 @@ class Story:
 def print_report(console: Console, story: Story) -> None:
     """Print it."""
     kill, verdict = story.kill, story.verdict
-    own, changed, extra = kill.slots()
-    recovery = f"{max(verdict.recovery):.2f} s after the kill" if verdict.recovery else "no job was running"
+    own, extra = kill.slots()
+    recovery = f"{max(verdict.recovery):.2f} s after the kill" if verdict.recovery else "at once"
     lines = [
         ("jobs", f"{story.jobs:,} in {story.seconds:.1f} s: {story.jobs / story.seconds:,.0f}/s"),
         ("killed", f"{kill.name}, process {kill.pid}, after {kill.after_jobs:,} jobs"),
         (
             "moved by the crash",
-            f"{len(kill.moved)} jobs, all from {kill.name}; {kill.stayed} held by the others stayed",
+            f"{jobs(len(kill.moved))} of {kill.name}; {jobs(kill.stayed)} held by the others stayed there",
         ),
-        ("its places meanwhile", f"its {own} slots of 1,024, {extra} others, until its successor came"),
-        ("recovery", f"{len(verdict.interrupted)} interrupted, the last running again {recovery}"),
+        ("moved on the ring", f"its {own} slots of 1,024, and {extra} of others', until its successor came"),
+        ("recovery", f"{jobs(len(verdict.interrupted))} interrupted, running again {recovery}"),
         ("lost", count(verdict.lost)),
         ("done twice", count(verdict.done_twice)),
         ("two runs at once", count(verdict.overlaps)),
@@ -89,16 +88,20 @@ def print_report(console: Console, story: Story) -> None:
         ("drained", "yes" if story.drained else "NO"),
         ("equal to the plain loop", "yes" if story.is_equal else "NO"),
     ]
+    if verdict.repeated:
+        says = f"{jobs(len(verdict.repeated))} of {kill.name}, so run again: at least once"
+        lines.insert(3, ("ended, not yet recorded", says))
     if kill.wrongly_moved:
         lines.insert(3, ("WRONGLY MOVED", str(kill.wrongly_moved)))
-    if verdict.repeated:
-        lines.insert(7, ("ended, not yet recorded", f"{len(verdict.repeated)}, so run again (at least once)"))
-    if changed != own + extra:
-        lines.insert(4, ("SLOTS", f"{changed} changed hands"))
     table = Table(box=None, show_header=False, padding=(0, 2))
     for name, says in lines:
         table.add_row(name, says)
     console.print(table)
+
+
+def jobs(number: int) -> str:
+    """Return a number of jobs in words."""
+    return f"{number:,} job" if number == 1 else f"{number:,} jobs"
 
 
 def count(found: list[str]) -> str:

@@ -91,4 +91,8 @@ class Screen:
             f"{done / seconds:,.0f}/s" if seconds > 0.5 else "",
         )
         ring = Text.assemble(("ring  ", "dim"), ring_strip(view.ring, palette), (f"  epoch {view.epoch}", "dim"))
-        return Panel(Group(head, Text(), ring, Text(), workers), title="rota: indexing the standard library", width=100)
+        return Panel(
+            Group(head, Text(), ring, Text(), workers),
+            title="rota: indexing the standard library",
+            width=min(100, self._console.width),
+        )

@@ -28,7 +28,7 @@ def test_the_first_screen_does_what_it_says(tmp_path: Path) -> None:
     """Whoever tries a library types its first screen. It must work as printed, comments included."""
     program, session, *_ = blocks("python")
     (tmp_path / "shop.py").write_text(program)
-    (tmp_path / "session.py").write_text(f"from shop import Order, bake\n\n{session}")
+    (tmp_path / "session.py").write_text(session)
     rota = str(Path(sysconfig.get_path("scripts")) / "rota")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROTA_")}
     with (tmp_path / "node.log").open("wb") as log:
