@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.cli_shop import ROTA, Folder, a_day_in_the_shop
+from tests.integration.cli_shop import ROTA, Folder, WarmRota, a_day_in_the_shop
 
 JOB_FIELDS = [
     "token", "state", "task", "queue", "key", "priority", "slot", "attempts", "crashes", "fence", "worker", "cancel_asked",
@@ -20,14 +21,21 @@ STORY_FIELDS = [*JOB_FIELDS, "why", "payload", "result", "overrides", "history"]
 NOBODY = "0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c"
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmRota]:
+    rota = WarmRota(tmp_path_factory.mktemp("warm"))
+    yield rota
+    rota.close()
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Folder:
-    folder = Folder(tmp_path)
+def empty(tmp_path: Path, warm: WarmRota) -> Folder:
+    return Folder(tmp_path, warm)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, warm: WarmRota) -> Folder:
+    folder = Folder(tmp_path, warm)
     folder.seed(a_day_in_the_shop)
     return folder
 
@@ -314,7 +322,7 @@ def test_queues_and_workers_are_listed(shop: Folder) -> None:
         "queue": "ovens", "paused": False, "waiting": 2, "scheduled": 1, "running": 1,
         "waiting_max": queues[1]["waiting_max"],
     }  # fmt: skip
-    assert (worker["worker"], worker["node"], worker["pid"], worker["queues"]) == (
+    assert (worker["worker"], worker["node"], worker["pid"], sorted(worker["queues"])) == (
         "mitte/1", "mitte", 1001, ["letters", "ovens"],
     )  # fmt: skip
     assert shop.rota("workers").lines[1].startswith("mitte/1")
@@ -448,17 +456,25 @@ def test_a_reader_that_has_gone_is_no_error(shop: Folder) -> None:
 
 def test_an_interrupt_ends_quietly_with_130(shop: Folder) -> None:
     """Ctrl-C is not an error of anybody."""
-    waiting = subprocess.Popen(
-        [ROTA, "wait", shop.tokens["scheduled"]], cwd=shop.path, env=shop.environment, stderr=subprocess.PIPE, text=True
-    )
     folder = Path(f"{shop.path / 'rota.db'}.d") / "wake"
-    while waiting.poll() is None and not (folder.is_dir() and any(folder.glob("*wait-*"))):
-        os.sched_yield()
-    waiting.send_signal(signal.SIGINT)
+    words = [ROTA, "wait", shop.tokens["scheduled"]]
+    with subprocess.Popen(words, cwd=shop.path, env=shop.environment, stderr=subprocess.PIPE, text=True) as waiting:
+        while waiting.poll() is None and not (folder.is_dir() and any(folder.glob("*wait-*"))):
+            os.sched_yield()
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=30)
 
-    assert waiting.wait(30) == 130
-    assert waiting.stderr is not None
-    assert waiting.stderr.read() == "rota: interrupted.\n"
+    assert (waiting.returncode, told) == (130, "rota: interrupted.\n")
+
+
+def test_the_command_itself_is_installed_and_does_the_same(shop: Folder) -> None:
+    """All other tests call it with its libraries loaded already."""
+    done = subprocess.run(
+        [ROTA, "jobs", "--json"], cwd=shop.path, env=shop.environment, capture_output=True, text=True, check=False
+    )
+
+    warm = shop.rota("jobs", "--json")
+    assert (done.returncode, done.stdout, done.stderr) == (warm.code, warm.out, warm.err)
 
 
 def test_no_colour_is_written_to_a_pipe(shop: Folder) -> None:

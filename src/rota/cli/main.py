@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Annotated, Any
 
 import typer
@@ -77,8 +78,29 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": house.doctor,
     "health": house.health,
 }
+
+
+class _ReaderGoneError(Exception):
+    """Whoever reads our output (``head``, a pager) wants no more."""
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Keep interrupts and closed pipes from typer, which would end them its own way."""
+
+    @wraps(command)
+    def guarded(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
+        except KeyboardInterrupt as error:
+            raise Stop(Exit.INTERRUPTED, "interrupted.") from error
+
+    return guarded
+
+
 for _name, _function in _COMMANDS.items():
-    cli.command(_name, cls=Command)(_function)
+    cli.command(_name, cls=Command)(_guarded(_function))
 
 
 def main() -> None:
@@ -86,8 +108,8 @@ def main() -> None:
     try:
         code = _carry_out(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (`head`, a pager) has gone and wants no more. Python would complain once more when it flushes at exit.
+    except (BrokenPipeError, _ReaderGoneError):
+        # Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.OK
     sys.exit(code)
@@ -108,7 +130,7 @@ def _carry_out(args: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted.")
         return Exit.INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderGoneError):
         raise
     except Exception as error:
         return _show_fault(error)
