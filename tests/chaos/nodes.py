@@ -51,6 +51,7 @@ class Nodes:
         self.history = self.folder / "history.jsonl"
         self.store: Store = SqliteStore.open(self.url, clock=clock, entropy=SystemEntropy(clock))
         self.seen = Recorder(self.history)
+        self.killed_while_stopped: set[str] = set()
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
@@ -83,7 +84,9 @@ class Nodes:
                 return members
             for name, keeper in self._keepers.items():
                 if keeper.poll() is not None:
-                    raise RuntimeError(f"{name} ended with {keeper.returncode}: {(self.folder / f'{name}.log').read_text()}")
+                    raise RuntimeError(
+                        f"{name} ended with {keeper.returncode}: {(self.folder / f'{name}.log').read_text()}"
+                    )
             if time.monotonic() > end:
                 raise TimeoutError(f"{len(members.workers)} workers of {count} after {patience_s} s: {members}")
             await asyncio.sleep(0.02)
@@ -117,6 +120,7 @@ class Nodes:
         own = [one for one in members.workers if one.node_id == victim.id]
         if own:
             dead = chance.choice(own)
+            self.killed_while_stopped.add(str(dead.pid))
             self._kill(dead.pid, [dead])
         await asyncio.sleep(seconds)
         os.kill(pid, signal.SIGCONT)
