@@ -250,7 +250,7 @@ _HOUSE = (
     _event("wake.unheard", _W, "Wake-ups do not arrive; polling makes up for them.", "store error"),
     _event(
         "ring.changed",
-        _D,
+        Level.DEBUG,
         "The members of a queue's ring changed and slots moved with them.",
         "queue epoch members joined left slots_moved slots_own worker",
     ),
