@@ -6,6 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from rota.app.blocking import drive
 from rota.model.state import State
 from tests.checkers.history import Killed
 from tests.checkers.one_runner import one_runner
@@ -152,3 +155,65 @@ def test_a_node_drains_when_its_keeper_is_killed(cluster: Cluster) -> None:
     until(lambda: not is_running(supervisor), "the supervisor to end")
     assert cluster.states([token]) == [State.SUCCEEDED]
     assert cluster.membership().nodes == []
+
+
+def test_after_everything_was_lost_at_once_the_next_start_goes_on(cluster: Cluster, gate: Path) -> None:
+    """A power cut, or the container was killed: the same names, the same jobs, and nobody to ask."""
+    node = cluster.node("mitte", processes=2, concurrency=1)
+    tokens = cluster.tasks.wait_for.submit_many([str(gate)] * 2)
+    cluster.wait_started(tokens)
+    pids = [node.keeper.pid, node.supervisor, *workers_of(node, 2)]
+    for pid in pids[:2]:
+        os.kill(pid, signal.SIGKILL)
+    node.keeper.wait()
+    until(lambda: not any(is_running(pid) for pid in pids), "everything to be dead")
+
+    again = cluster.node("mitte", processes=2, concurrency=1)
+
+    for token in tokens:
+        cluster.wait_again(token, 2)
+    assert sorted(worker.name for worker in again.workers) == ["mitte/1", "mitte/2"]
+    gate.touch()
+    cluster.wait_done(tokens)
+    assert one_runner(cluster.history()) == []
+
+
+def test_a_node_that_was_closed_by_mistake_begins_anew(cluster: Cluster, gate: Path) -> None:
+    """It ends its workers first: others may have begun to run their jobs."""
+    node = cluster.node("mitte", processes=1, concurrency=1)
+    token = cluster.tasks.wait_for.submit(str(gate))
+    cluster.wait_started([token])
+    old, worker = until(lambda: node.row, "the node"), node.worker(1)
+
+    drive(cluster.store.close_node(old.id, old.counter))
+
+    again = cluster.wait_again(token, 2, 20)
+    assert again.worker != f"process {worker.pid}"
+    assert not is_running(worker.pid)
+    assert node.row is not None
+    assert node.row.id != old.id
+    gate.touch()
+    cluster.wait_done([token])
+    assert one_runner(cluster.history()) == []
+
+
+@pytest.mark.slow
+def test_a_restored_copy_does_not_wait_for_the_dead_of_the_original(
+    cluster: Cluster, gate: Path, tmp_path: Path
+) -> None:
+    """The copy names workers that never existed where it lies: after ten seconds their jobs are free."""
+    cluster.node("original", processes=1, concurrency=1)
+    token = cluster.tasks.wait_for.submit(str(gate))
+    cluster.wait_started([token])
+    drive(cluster.store.backup(str(tmp_path / "copy.db")))
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "copy.db").rename(tmp_path / "restored" / "shop.db")
+    gate.touch()
+
+    restored = Cluster(tmp_path / "restored")
+    try:
+        restored.node("elsewhere", processes=1)
+        restored.wait_done([token], 30)
+        assert restored.states([token]) == [State.SUCCEEDED]
+    finally:
+        restored.close()

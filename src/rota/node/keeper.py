@@ -98,6 +98,7 @@ class Keeper:
         self._is_ending = True
         if self._child is not None:
             self._child.send_signal(info.si_signo)
+            self._child.send_signal(signal.SIGCONT)  # A stopped one would hear of it only when somebody lets it go on.
 
     def _reap(self) -> None:
         """Reap whatever there is: one SIGCHLD can stand for several deaths, and orphans come here, too."""

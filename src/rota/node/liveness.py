@@ -131,9 +131,9 @@ class FileLocks:
         )
 
     def is_dead(self, proof: str) -> bool:
-        """Whether the holder of this proof has certainly ended."""
+        """Whether the holder of this proof has certainly ended. Of one that holds none, nothing is ever certain."""
         path = self._path(proof)
-        if path in _held:
+        if not proof or path in _held:
             return False
         try:
             is_free = _is_free(path)

@@ -55,6 +55,19 @@ def test_signals_are_passed_on_and_the_exit_code_is_the_supervisors(
     assert noted("pids.signals") == [number]
 
 
+def test_a_stopped_supervisor_hears_the_signal_too(
+    keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted
+) -> None:
+    """Whoever stops a node should not have to find out first that its supervisor stands still."""
+    keeper = keep("wait")
+    (supervisor,) = until(lambda: noted("pids"), "the supervisor to run")
+    os.kill(supervisor, signal.SIGSTOP)
+
+    keeper.send_signal(signal.SIGTERM)
+
+    assert keeper.wait(10) == 3
+
+
 def test_a_supervisor_that_was_killed_is_started_again(
     keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted
 ) -> None:

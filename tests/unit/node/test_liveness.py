@@ -144,6 +144,13 @@ def test_what_cannot_be_read_is_not_evidence(locks: FileLocks) -> None:
     assert not locks.is_dead("odd")
 
 
+def test_who_holds_no_proof_is_never_dead(locks: FileLocks, clock: ManualClock) -> None:
+    """Some other policy may know; the absence of a file that never was says nothing."""
+    for _ in range(MISSING_LOOKS + 1):
+        clock.advance(MISSING_S)
+        assert not locks.is_dead("")
+
+
 def test_everyone_seen_is_judged(locks: FileLocks, started: list[subprocess.Popen[bytes]]) -> None:
     """Nodes and workers alike, each by a proof of its own."""
     process = holder(locks, started)
