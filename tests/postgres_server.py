@@ -20,7 +20,10 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -72,7 +75,7 @@ class PostgresServer:
         deadline = time.monotonic() + _START_SECONDS_MAX
         while True:
             try:
-                asyncio.run(_answers(self.url))
+                _run(_answers(self.url))
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise NoServerError((self._home / "log").read_text()[-2_000:]) from None
@@ -91,7 +94,7 @@ class PostgresServer:
         """End it and remove its data; of a server that is not ours, only the schemas that were handed out."""
         if self._home is None:
             if self._schemas:
-                asyncio.run(_drop(self.url, self._schemas))
+                _run(_drop(self.url, self._schemas))
                 self._schemas = []
             return
         if self._process is not None:
@@ -226,6 +229,12 @@ def _free_port() -> int:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end in a thread of its own: the caller may have a loop that is running."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 async def _answers(url: str) -> None:

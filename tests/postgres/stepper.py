@@ -70,18 +70,18 @@ class Mutant:
     ddl: str = ""
 
 
-class _SessionServer(Server):
+class SessionServer(Server):
     """The engine's road to the server, narrowed to one connection, so that its calls join an open transaction."""
 
-    def __init__(self, url: str, schema: str, connection: asyncpg.Connection) -> None:
+    def __init__(self, url: str, schema: str, only: Any = None) -> None:
         super().__init__(url, schema)
-        self._only = connection
+        self.only = only
 
     async def call(self, function: str, *arguments: Any, writes: bool = True) -> list[asyncpg.Record]:
         """Call one of our functions on this connection; nothing is tried again."""
         places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
         try:
-            records: list[asyncpg.Record] = await self._only.fetch(
+            records: list[asyncpg.Record] = await self.only.fetch(
                 f"SELECT * FROM {quoted(self.schema)}.{function}({places})", *arguments
             )
         except DRIVER_ERRORS as problem:
@@ -229,7 +229,7 @@ class Stage:
     async def session(self, name: str) -> Session:
         """Bring another player on."""
         connection = await self._connect(name)
-        store = PostgresStore(_SessionServer(self.url, self.schema, connection), self.clock, WAITING_JOBS_MAX)
+        store = PostgresStore(SessionServer(self.url, self.schema, connection), self.clock, WAITING_JOBS_MAX)
         await store.intern([OVENS], [BAKE])
         player = Session(name, connection, store, self)
         self._sessions.append(player)

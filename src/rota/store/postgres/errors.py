@@ -72,7 +72,7 @@ def translated(problem: BaseException, *, where: str, doing: str, writes: bool) 
         doing: The function that was called.
         writes: Whether a lost reply leaves open what happened.
     """
-    says = str(problem) or type(problem).__name__
+    says = _says(problem)
     state = getattr(problem, "sqlstate", None)
     if isinstance(state, str):
         own = _own(state, says, getattr(problem, "detail", None) or "")
@@ -94,11 +94,16 @@ def translated(problem: BaseException, *, where: str, doing: str, writes: bool) 
 
 def unavailable(problem: BaseException, *, where: str) -> StoreUnavailableError:
     """Return the error for a server that cannot be reached."""
-    says = str(problem) or type(problem).__name__
+    says = _says(problem)
     return StoreUnavailableError(
         f"{where} cannot be reached: {says}. Nothing was written. Is the server running, and is the address right?",
         store=where,
     )
+
+
+def _says(problem: BaseException) -> str:
+    """Return the first line of what the driver says; details follow as fields."""
+    return str(problem.args[0] if problem.args else problem).partition("\n")[0] or type(problem).__name__
 
 
 def _own(state: str, says: str, detail: str) -> RotaError | None:

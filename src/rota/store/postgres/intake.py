@@ -16,6 +16,7 @@ from typing import Any
 from rota.errors import OutcomeUnknownError, QueueFullError, RotaError, TokenReusedError
 from rota.model.job import NewJob
 from rota.model.limits import TOKEN_SKEW_MS_MAX, WAITING_JOBS_MAX
+from rota.model.slot import slot_of
 from rota.model.state import State
 from rota.model.token import token_ms, token_text
 from rota.runtime.clock import Clock
@@ -47,8 +48,10 @@ class PostgresIntake(Subject):
         """Put jobs in, all or none, in order; see the port."""
         if not jobs:
             return Submitted(frozenset(), ())
-        await self._names.learn({job.queue for job in jobs}, {job.task for job in jobs})
-        await self._check_room(jobs)
+        if not self._names.know(jobs):
+            await self._names.learn([job.queue for job in jobs], [job.task for job in jobs])
+        if not self._has_room(jobs):
+            await self._check_room(jobs)
         if len(jobs) >= _ALONE_JOBS_MIN:
             return await self._send(jobs)
         if self._is_sending:
@@ -107,14 +110,22 @@ class PostgresIntake(Subject):
             except RotaError:
                 pass
             else:
+                news = {(woken.queue_id, woken.slot): woken for woken in reply.woken}
                 for own, future in calls:
-                    _answer(future, _part_of(reply, own, self._names.queues))
+                    _answer(future, self._part_of(reply, news, own))
                 return
         for own, future in calls:
             try:
                 _answer(future, await self._send(own))
             except RotaError as problem:
                 _fail(future, problem)
+
+    def _part_of(self, reply: Submitted, news: dict[tuple[int, int], Woken], jobs: Sequence[NewJob]) -> Submitted:
+        """Return what of a common reply concerns these jobs."""
+        queues = self._names.queues
+        lines = {(queues[job.queue], slot_of(job.hash16)) for job in jobs}
+        duplicates = reply.duplicates and reply.duplicates & {job.token for job in jobs}
+        return Submitted(duplicates, [news[line] for line in lines if line in news])
 
     async def _send(self, jobs: Sequence[NewJob]) -> Submitted:
         """Submit in one transaction. New tokens take the short way, on which nothing is looked up."""
@@ -155,6 +166,17 @@ class PostgresIntake(Subject):
             _alike([job.codec for job in jobs]),
             _some([job.meta for job in jobs]),
         )
+
+    def _has_room(self, jobs: Sequence[NewJob]) -> bool:
+        """Take a single job's place from the room that was counted before; any other call is looked at more closely."""
+        if len(jobs) != 1:
+            return False
+        queue_id = self._names.queues[jobs[0].queue]
+        left = self._room.get(queue_id, 0)
+        if left < 1:
+            return False
+        self._room[queue_id] = left - 1
+        return True
 
     async def _check_room(self, jobs: Sequence[NewJob]) -> None:
         """Refuse jobs that a queue has no room for.
@@ -205,15 +227,6 @@ def _alike(column: list[Any]) -> list[Any]:
 
 def _some(column: list[Any]) -> list[Any]:
     return [] if column.count(None) == len(column) else column
-
-
-def _part_of(reply: Submitted, jobs: Sequence[NewJob], queues: dict[str, int]) -> Submitted:
-    """Return what of a common reply concerns these jobs."""
-    lines = {(queues[job.queue], job.hash16 >> 6) for job in jobs}
-    return Submitted(
-        reply.duplicates & {job.token for job in jobs} if reply.duplicates else reply.duplicates,
-        [woken for woken in reply.woken if (woken.queue_id, woken.slot) in lines],
-    )
 
 
 def _without_repetitions(jobs: Sequence[NewJob]) -> tuple[Sequence[NewJob], frozenset[bytes]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from rota.model.job import NewJob
 from rota.model.limits import WAITING_JOBS_MAX
 from rota.model.outcome import Failure
 from rota.runtime.clock import Clock
@@ -24,6 +25,11 @@ class Names:
         self._server = server
         self.queues: dict[str, int] = {}
         self.tasks: dict[str, int] = {}
+
+    def know(self, jobs: Iterable[NewJob]) -> bool:
+        """Whether the numbers of all these jobs' queues and tasks are known."""
+        queues, tasks = self.queues, self.tasks
+        return all(job.queue in queues and job.task in tasks for job in jobs)
 
     async def learn(self, queues: Iterable[str], tasks: Iterable[str]) -> None:
         """Look up, or have made, those that are not known yet."""

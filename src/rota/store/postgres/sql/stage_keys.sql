@@ -6,7 +6,7 @@
 --          not be looked at to the end; its turn has been left in turns for whoever comes next.
 -- Locks    the slots, by try-lock to the end of the transaction, in a statement BEFORE the look: so that the look sees all
 --          that the last holder of the slot did. Then the row of each new head, or none. Never waits.
--- Plan     Index Scan using live_line and live_head, once a key
+-- Plan     Index Scan using live_line and live_head, once a key; then Tid Scan
 -- Twin     store/sqlite/sql/stage_keys.sql; tests/contract/test_keys.py runs both.
 
 CREATE FUNCTION stage_keys(
@@ -34,10 +34,10 @@ BEGIN
          GROUP BY u.q, u.s, u.k
     ), c AS MATERIALIZED (
         -- The lowest seq, whoever has it locked. SKIP LOCKED over the line would promote the key's second job.
-        SELECT t.q, t.s, t.k, t.since, n.token
+        SELECT t.q, t.s, t.k, t.since, n.ctid AS at
           FROM t
          CROSS JOIN LATERAL (
-               SELECT l.token
+               SELECT l.ctid
                  FROM live l
                 WHERE l.queue_id = t.q AND l.key = t.k AND NOT l.head AND l.key IS NOT NULL AND l.due_at IS NULL
                 ORDER BY l.seq
@@ -46,19 +46,19 @@ BEGIN
                -- As a scalar: with statistics of an empty table NOT EXISTS becomes an anti-join over all heads.
            AND (SELECT true FROM live h WHERE h.queue_id = t.q AND h.key = t.k AND h.head LIMIT 1) IS NULL
     ), l AS MATERIALIZED (
-        -- That row or none.
-        SELECT c.since, x.token
+        -- That row or none. If it has changed since the look, the update below misses it and its turn stays.
+        SELECT c.since, x.ctid AS at
           FROM c
          CROSS JOIN LATERAL (
-               SELECT v.token
+               SELECT v.ctid
                  FROM live v
-                WHERE v.token = c.token AND NOT v.head AND v.due_at IS NULL
+                WHERE v.ctid = c.at AND NOT v.head AND v.due_at IS NULL
                   FOR UPDATE SKIP LOCKED) x
     ), u AS (
         UPDATE live v
            SET head = true, ready = true, ready_at = l.since
           FROM l
-         WHERE v.token = ANY (ARRAY[l.token])
+         WHERE v.ctid = l.at
      RETURNING v.queue_id, v.slot, v.place, v.key
     ), a AS (
         INSERT INTO turns (queue_id, slot, key, since)

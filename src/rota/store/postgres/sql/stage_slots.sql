@@ -44,10 +44,10 @@ BEGIN
     -- step: slots locked
 
     WITH d AS MATERIALIZED (
-        SELECT x.token, x.due_at
+        SELECT x.ctid AS at, x.due_at
           FROM unnest(mine) s
          CROSS JOIN LATERAL (
-               SELECT l.token, l.due_at
+               SELECT l.ctid, l.due_at
                  FROM live l
                 WHERE l.queue_id = p_queue AND l.slot = s AND l.due_at <= p_now
                 ORDER BY l.due_at
@@ -59,7 +59,7 @@ BEGIN
         UPDATE live v
            SET due_at = NULL, ready = (v.key IS NULL OR v.head), ready_at = d.due_at
           FROM d
-         WHERE v.token = ANY (ARRAY[d.token])
+         WHERE v.ctid = d.at
      RETURNING v.slot, v.key, v.head, v.ready, v.place, v.ready_at
     ), i AS (
         INSERT INTO turns (queue_id, slot, key, since)
