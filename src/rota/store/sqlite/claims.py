@@ -28,6 +28,8 @@ from rota.store.statements import load
 SQL = load("sqlite")
 TOKEN_BYTES = 16
 _ALL = 1 << 30
+_PRIORITY = 4
+"""Which column of ``read_jobs`` is the priority."""
 
 decode = msgspec.json.decode
 
@@ -150,7 +152,9 @@ def take(db: apsw.Connection, worker: int, seqs: Sequence[int], now: int) -> lis
     columns = read_columns(db, bound)
     no = db.execute(SQL["insert_claim"], (worker, columns[-1])).get
     jobs = build_jobs(columns, repeat(no))
-    jobs.sort(key=lambda job: place_of(job.priority, job.seq))
+    if len(set(columns[_PRIORITY])) > 1:
+        # They come by number, which is by place as long as there is one priority.
+        jobs.sort(key=lambda job: place_of(job.priority, job.seq))
     return jobs
 
 

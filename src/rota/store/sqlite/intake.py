@@ -1,29 +1,25 @@
-"""The way in, and back out of it by hand: submit, cancel, reopen."""
+"""The way in.
+
+Several submissions that wait for the same commit, each of which can only be new, are inserted as one: with 64 callers of
+one job each, the statements around the insert would cost more than the insert.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import apsw
 import msgspec
 
-from rota.errors import (
-    InvalidTokenError,
-    NotAllowedError,
-    QueueFullError,
-    TokenReusedError,
-    UnknownTokenError,
-)
+from rota.errors import InvalidTokenError, QueueFullError, TokenReusedError
 from rota.model.job import NewJob
 from rota.model.limits import TOKEN_SKEW_MS_MAX
-from rota.model.state import Final as FinalState
-from rota.model.state import State
-from rota.model.token import is_token, token_ms, token_text
-from rota.store.port import Cancelled, Submitted, Wake, Woken
+from rota.model.token import first_token_at, is_token, token_ms, token_text
+from rota.store.port import Submitted, Wake, Woken
 from rota.store.sqlite.bulk import run_rows
-from rota.store.sqlite.leave import leave
 from rota.store.sqlite.stage import WokenSlots, stage_keys
 from rota.store.sqlite.writer import News
 from rota.store.statements import load
@@ -33,45 +29,131 @@ SOON_US: Final = 5_000_000
 """A job that falls due within this time is news: its worker sets a timer, where a slow look would come too late."""
 
 _SHIFT: Final = 6
+_NEW: Final[frozenset[bytes]] = frozenset()
+
+Row = tuple[Any, ...]
+_SEQ, _TOKEN, _QUEUE, _HASH, _PRIORITY, _KEY, _DUE, _PAYLOAD, _MAY_BE_HEAD = 0, 1, 2, 4, 5, 6, 7, 12, 13
+"""Where things are in a row for ``insert_job``."""
+
+
+class NotOnlyNew(Exception):
+    """Raised when submissions that were to be inserted as one must be looked at one by one."""
 
 
 class Submission:
     """One call of ``submit``.
 
     Args:
-        jobs: The jobs, in order.
+        jobs: The jobs, in order; at least one.
         queues: Numbers of their queues by name.
         tasks: Numbers of their tasks by name.
         waiting_max: Unfinished jobs that a queue may have.
         now: This instant.
+
+    Attributes:
+        is_plain: All of its jobs were made for this call and carry a token of today: nothing need be looked up.
     """
 
     def __init__(
         self, jobs: Sequence[NewJob], queues: Mapping[str, int], tasks: Mapping[str, int], *, waiting_max: int, now: int
     ) -> None:
+        self.jobs = jobs
+        self.now = now
+        self.waiting_max = waiting_max
         self._queues = queues
         self._tasks = tasks
-        self._waiting_max = waiting_max
-        self._now = now
-        self._given = jobs
+        self.is_plain = self._are_plain(jobs)
 
     def write(self, db: apsw.Connection, news: News) -> Submitted:
         """Insert all, or raise and leave nothing."""
-        jobs, duplicates = self._new_ones(db)
+        jobs, duplicates = (self.jobs, set()) if self.is_plain else self._new_ones(db)
         if not jobs:
             return Submitted(duplicates=frozenset(duplicates), woken=())
-        seq = db.execute(SQL["read_counter"], (0,)).get
-        rows = self._rows(jobs, seq)
-        inserted = run_rows(db, SQL["insert_job"], rows)
-        woken, soon = WokenSlots(), WokenSlots()
-        if inserted < len(rows):
-            rows = self._settle_doubles(db, rows, duplicates, woken)
-        self._count(db, rows, seq + len(jobs))
-        self._wake(db, rows, woken, soon)
-        told = [*woken.list(), *soon.list()]
+        first, unfinished = take_numbers(db, self.counted(jobs))
+        rows = self.rows(jobs, first, set())
+        woken = WokenSlots()
+        if run_rows(db, SQL["insert_job"], rows) < len(rows):
+            rows = self._sort_out(db, rows, duplicates, woken, unfinished)
+        self.refuse_if_full(unfinished, rows)
+        told = self.woken(rows, heads_among(db, rows), woken)
         if told:
             news.tell(Wake(woken=told))
         return Submitted(duplicates=frozenset(duplicates), woken=told)
+
+    def counted(self, jobs: Sequence[NewJob]) -> Mapping[int, int]:
+        """Return how many of the jobs are for each queue, by number."""
+        queues = self._queues
+        if len(jobs) == 1:
+            return {queues[jobs[0].queue]: 1}
+        return Counter([queues[job.queue] for job in jobs])
+
+    def rows(self, jobs: Sequence[NewJob], seq: int, seen: set[tuple[int, str]]) -> list[Row]:
+        """Return the values of ``insert_job``.
+
+        Args:
+            seq: The number of the first.
+            seen: Queues and keys of the due jobs before them; theirs are added.
+        """
+        now, queues, tasks = self.now, self._queues, self._tasks
+        rows: list[Row] = []
+        for job in jobs:
+            queue_id, key, due_at = queues[job.queue], job.key, job.due_at
+            if due_at is not None and due_at <= now:
+                due_at = None
+            may_be_head = False
+            if key is not None and due_at is None and (queue_id, key) not in seen:
+                seen.add((queue_id, key))
+                may_be_head = True
+            rows.append(
+                (
+                    seq, job.token, queue_id, tasks[job.task], job.hash16, job.priority, key, due_at, job.expires_at, now,
+                    job.codec, job.meta, job.payload, may_be_head,
+                )
+            )  # fmt: skip
+            seq += 1
+        return rows
+
+    def woken(self, rows: Sequence[Row], heads: set[int], woken: WokenSlots) -> list[Woken]:
+        """Return the slots of what can be claimed now or soon."""
+        latest = self.now + SOON_US
+        lowest: dict[tuple[int, int, int], int] = {}
+        # Of a slot and a priority the lowest number counts, and is written last.
+        for row in reversed(rows):
+            due_at = row[_DUE]
+            if (due_at is None and (row[_KEY] is None or row[_SEQ] in heads)) or (
+                due_at is not None and due_at <= latest
+            ):
+                lowest[row[_QUEUE], row[_HASH] >> _SHIFT, row[_PRIORITY]] = row[_SEQ]
+        for (queue_id, slot, priority), seq in lowest.items():
+            woken.add(queue_id, slot, priority, seq)
+        return woken.list()
+
+    def refuse_if_full(self, unfinished: Mapping[int, int], rows: Sequence[Row]) -> None:
+        """Check that every queue may hold what it holds now.
+
+        Raises:
+            QueueFullError: It may not.
+        """
+        for queue_id, count in unfinished.items():
+            if count > self.waiting_max:
+                name = next(name for name, number in self._queues.items() if number == queue_id)
+                more = sum(row[_QUEUE] == queue_id for row in rows)
+                if not more:
+                    continue
+                raise QueueFullError(
+                    f"queue {name} holds {count - more:,} unfinished jobs and may hold {self.waiting_max:,}: {more:,} more do "
+                    "not fit. Nothing was written. Start workers for it, or raise `waiting_max`.",
+                    queue=name,
+                    waiting=count - more,
+                    limit=self.waiting_max,
+                )
+
+    # ── what is not plainly new ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _are_plain(self, jobs: Sequence[NewJob]) -> bool:
+        now_ms = self.now // 1_000
+        lowest, highest = first_token_at(now_ms - TOKEN_SKEW_MS_MAX), first_token_at(now_ms + TOKEN_SKEW_MS_MAX)
+        return all(job.is_fresh and lowest <= job.token < highest and is_token(job.token) for job in jobs)
 
     def _new_ones(self, db: apsw.Connection) -> tuple[Sequence[NewJob], set[bytes]]:
         """Leave out jobs that are known; finished ones must be looked for unless the token was made for this call.
@@ -80,12 +162,10 @@ class Submission:
             InvalidTokenError: A token that is not known is no UUIDv7, or of another day.
             TokenReusedError: A token is known and stands for something else.
         """
-        duplicates: set[bytes] = set()
-        if all(map(self._is_plain, self._given)):
-            return self._given, duplicates
         jobs: list[NewJob] = []
-        for job in self._given:
-            known = None if self._is_plain(job) else db.execute(SQL["same_job"], (job.token,)).get
+        duplicates: set[bytes] = set()
+        for job in self.jobs:
+            known = None if self._are_plain([job]) else db.execute(SQL["same_job"], (job.token,)).get
             if known is not None:
                 self._refuse_reuse(job, known)
                 duplicates.add(job.token)
@@ -94,12 +174,6 @@ class Submission:
                 jobs.append(job)
         return jobs, duplicates
 
-    def _is_plain(self, job: NewJob) -> bool:
-        """Whether a job can only be new, and its token needs no second look."""
-        return (
-            job.is_fresh and is_token(job.token) and abs(token_ms(job.token) - self._now // 1_000) <= TOKEN_SKEW_MS_MAX
-        )
-
     def _check_token(self, token: bytes) -> None:
         if not is_token(token):
             raise InvalidTokenError(
@@ -107,7 +181,7 @@ class Submission:
                 "carries its time: finished jobs are found by it.",
                 token=token.hex(),
             )
-        skew_ms = token_ms(token) - self._now // 1_000
+        skew_ms = token_ms(token) - self.now // 1_000
         if abs(skew_ms) > TOKEN_SKEW_MS_MAX:
             raise InvalidTokenError(
                 f"token {token_text(token)} was made {abs(skew_ms) / 3_600_000:.1f} h "
@@ -116,7 +190,7 @@ class Submission:
                 token=token_text(token),
             )
 
-    def _refuse_reuse(self, job: NewJob, known: tuple[Any, ...]) -> None:
+    def _refuse_reuse(self, job: NewJob, known: Row) -> None:
         asked = (self._tasks[job.task], job.payload, job.key, self._queues[job.queue])
         if known[1:] != asked:
             raise TokenReusedError(
@@ -125,120 +199,77 @@ class Submission:
                 token=token_text(job.token),
             )
 
-    def _rows(self, jobs: Sequence[NewJob], seq: int) -> list[tuple[Any, ...]]:
-        now, queues, tasks = self._now, self._queues, self._tasks
-        rows: list[tuple[Any, ...]] = []
-        seen: set[tuple[str, str]] = set()
-        for job in jobs:
-            seq += 1
-            due_at = job.due_at if job.due_at is not None and job.due_at > now else None
-            may_be_head = False
-            if job.key is not None and due_at is None and (job.queue, job.key) not in seen:
-                seen.add((job.queue, job.key))
-                may_be_head = True
-            rows.append(
-                (
-                    seq, job.token, queues[job.queue], tasks[job.task], job.hash16, job.priority, job.key, due_at,
-                    job.expires_at, now, job.codec, job.meta, job.payload, may_be_head,
-                )
-            )  # fmt: skip
-        return rows
-
-    def _settle_doubles(
-        self, db: apsw.Connection, rows: list[tuple[Any, ...]], duplicates: set[bytes], woken: WokenSlots
-    ) -> list[tuple[Any, ...]]:
-        """Sort out the jobs whose token was in live already; return the rows that are really new."""
-        names = {(job.token, job.payload): job for job in self._given}
+    def _sort_out(
+        self,
+        db: apsw.Connection,
+        rows: list[Row],
+        duplicates: set[bytes],
+        woken: WokenSlots,
+        unfinished: dict[int, int],
+    ) -> list[Row]:
+        """Find the jobs whose token was in live already; return the rows that are really new."""
+        by_content = {(job.token, job.payload): job for job in self.jobs}
         new = []
         for row in rows:
-            known = db.execute(SQL["same_job"], (row[1],)).get
-            if known[0] == row[0]:
+            known = db.execute(SQL["same_job"], (row[_TOKEN],)).get
+            if known[0] == row[_SEQ]:
                 new.append(row)
                 continue
-            self._refuse_reuse(names[row[1], row[12]], known)
-            duplicates.add(row[1])
+            self._refuse_reuse(by_content[row[_TOKEN], row[_PAYLOAD]], known)
+            duplicates.add(row[_TOKEN])
+            unfinished[row[_QUEUE]] -= 1
+            db.execute(SQL["add_to_counter"], (row[_QUEUE], -1))
         # The job that was left out may have been the one that was to be head.
-        for queue_id in {row[2] for row in new}:
-            keys = sorted({row[6] for row in new if row[2] == queue_id and row[6] is not None})
-            stage_keys(db, queue_id, msgspec.json.encode(keys).decode(), self._now, woken)
+        for queue_id in {row[_QUEUE] for row in new}:
+            keys = sorted({row[_KEY] for row in new if row[_QUEUE] == queue_id and row[_KEY] is not None})
+            stage_keys(db, queue_id, msgspec.json.encode(keys).decode(), self.now, woken)
         return new
 
-    def _count(self, db: apsw.Connection, rows: Sequence[tuple[Any, ...]], last_seq: int) -> None:
-        db.execute(SQL["set_counter"], (0, last_seq))
-        for queue_id, more in Counter(row[2] for row in rows).items():
-            db.execute(SQL["add_to_counter"], (queue_id, more))
-            waiting = db.execute(SQL["count_waiting"], (queue_id,)).get
-            if waiting > self._waiting_max:
-                name = next(name for name, number in self._queues.items() if number == queue_id)
-                raise QueueFullError(
-                    f"queue {name} holds {waiting - more:,} unfinished jobs and may hold {self._waiting_max:,}: {more:,} more "
-                    "do not fit. Nothing was written. Start workers for it, or raise `waiting_max`.",
-                    queue=name,
-                    waiting=waiting - more,
-                    limit=self._waiting_max,
-                )
 
-    def _wake(self, db: apsw.Connection, rows: Sequence[tuple[Any, ...]], woken: WokenSlots, soon: WokenSlots) -> None:
-        heads: set[int] = set()
-        if any(row[13] for row in rows):
-            heads = set(msgspec.json.decode(db.execute(SQL["new_heads"], (rows[0][0], rows[-1][0])).get))
-        for row in rows:
-            seq, queue_id, hash16, priority, key, due_at = row[0], row[2], row[4], row[5], row[6], row[7]
-            if due_at is not None:
-                if due_at <= self._now + SOON_US:
-                    soon.add(queue_id, hash16 >> _SHIFT, priority, seq)
-            elif key is None or seq in heads:
-                woken.add(queue_id, hash16 >> _SHIFT, priority, seq)
-
-
-def cancel(db: apsw.Connection, news: News, token: bytes, now: int) -> Cancelled:
-    """Cancel a job that nobody holds; ask the worker of one that is held."""
-    live = db.execute(SQL["find_waiting"], (token,)).get
-    if live is None:
-        state = db.execute(SQL["finished_state"], (token,)).get
-        return Cancelled(was=None if state is None else FinalState(state).state)
-    seq, fence, holder, due_at = live
-    if holder is not None:
-        db.execute(SQL["cancel_job"], (seq,))
-        news.tell(Wake(cancels=[token]))
-        return Cancelled(was=State.RUNNING)
-    row = (seq, token, fence, True, FinalState.CANCELLED, 0, 0, None, None, None, None, None)
-    run_rows(db, SQL["finish_job"], [row], (now, None))
-    woken = leave(db, [seq], {FinalState.CANCELLED: 1}, now).list()
-    news.tell(Wake(woken=woken, settled=[token]))
-    return Cancelled(was=State.SCHEDULED if due_at is not None and due_at > now else State.WAITING, woken=woken)
-
-
-def reopen(db: apsw.Connection, news: News, token: bytes, now: int) -> Sequence[Woken]:
-    """Put a job that did not succeed back into live, as the last of its line.
+def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submission]) -> list[Submitted]:
+    """Insert several plain submissions as one.
 
     Raises:
-        UnknownTokenError: No such finished job.
-        NotAllowedError: It succeeded, or is live.
+        NotOnlyNew: A token was known after all, or a queue would be too full. Undo it, and write them one by one.
     """
-    state = db.execute(SQL["finished_state"], (token,)).get
-    if state is None or state == FinalState.SUCCEEDED:
-        _refuse_reopen(db, token, state)
-    seq = db.execute(SQL["read_counter"], (0,)).get + 1
-    db.execute(SQL["set_counter"], (0, seq))
-    db.execute(SQL["note_reopened"], (token, now))
-    queue_id, slot, priority, ready = db.execute(SQL["reopen_job"], (token, seq, now)).get
-    db.execute(SQL["forget_finished"], (token,))
-    db.execute(SQL["add_to_counter"], (queue_id, 1))
-    db.execute(SQL["add_to_counter"], (-1 - state, -1))
-    woken = WokenSlots()
-    if ready:
-        woken.add(queue_id, slot, priority, seq)
-        news.tell(Wake(woken=woken.list()))
-    return woken.list()
+    counts: Counter[int] = Counter()
+    for submission in submissions:
+        counts.update(submission.counted(submission.jobs))
+    first, unfinished = take_numbers(db, counts)
+    seen: set[tuple[int, str]] = set()
+    rows_of = []
+    for submission in submissions:
+        rows_of.append(submission.rows(submission.jobs, first, seen))
+        first += len(submission.jobs)
+    rows = list(chain.from_iterable(rows_of))
+    is_full = max(unfinished.values()) > submissions[0].waiting_max
+    if is_full or run_rows(db, SQL["insert_job"], rows) < len(rows):
+        raise NotOnlyNew
+    heads = heads_among(db, rows)
+    replies = [
+        Submitted(duplicates=_NEW, woken=submission.woken(own, heads, WokenSlots()))
+        for submission, own in zip(submissions, rows_of, strict=True)
+    ]
+    told = [woken for reply in replies for woken in reply.woken]
+    if told:
+        news.tell(Wake(woken=told))
+    return replies
 
 
-def _refuse_reopen(db: apsw.Connection, token: bytes, state: int | None) -> None:
-    if state is not None or db.execute(SQL["find_waiting"], (token,)).get is not None:
-        what = "succeeded" if state is not None else "is not finished"
-        raise NotAllowedError(
-            f"job {token_text(token)} {what}: only a failed, cancelled or expired job can be put back. Nothing was changed. "
-            "To run it once more, submit it anew.",
-            token=token_text(token),
-        )
-    raise UnknownTokenError(f"no job has the token {token_text(token)}. Nothing was changed.", token=token_text(token))
+def take_numbers(db: apsw.Connection, counts: Mapping[int, int]) -> tuple[int, dict[int, int]]:
+    """Give numbers to new jobs; return the first of them, and how many unfinished jobs each queue has now.
+
+    Args:
+        counts: How many new jobs each queue gets.
+    """
+    unfinished: dict[int, int] = {}
+    for queue_id, count in counts.items():
+        unfinished.update(db.execute(SQL["take_numbers"], (queue_id, count)).fetchall())  # type: ignore[arg-type]
+    return unfinished.pop(0) - sum(counts.values()) + 1, unfinished
+
+
+def heads_among(db: apsw.Connection, rows: Sequence[Row]) -> set[int]:
+    """Return the numbers of the jobs that have become heads of their keys."""
+    if not any(row[_MAY_BE_HEAD] for row in rows):
+        return set()
+    return set(msgspec.json.decode(db.execute(SQL["new_heads"], (rows[0][_SEQ], rows[-1][_SEQ])).get))

@@ -50,8 +50,10 @@ class Settlement:
         # A token twice in one batch: the later one is treated as a later call would be.
         self._later = [] if len(first) == len(ordered) else [each for each in ordered if first[each.token] is not each]
         unique = ordered if not self._later else [each for each in ordered if first[each.token] is each]
-        self._finals = [outcome for outcome in unique if outcome.kind.is_final]
-        self._kept = [outcome for outcome in unique if not outcome.kind.is_final]
+        # Compared and not asked: this runs for every job that there is, and a property costs as much as the row.
+        last = Kind.EXPIRED
+        self._finals = [outcome for outcome in unique if outcome.kind <= last]
+        self._kept = [] if len(self._finals) == len(unique) else [each for each in unique if each.kind > last]
 
     def write(self, db: apsw.Connection, news: News) -> Settled:
         """Record what can be recorded and return what was refused."""
@@ -77,7 +79,8 @@ class Settlement:
             finals = self._those_that_stood(db, missed)
             if not finals:
                 return WokenSlots()
-        states = Counter(Final(outcome.kind) for outcome in finals)
+        kinds = Counter(outcome.kind for outcome in finals)
+        states = {Final(kind): count for kind, count in kinds.items()}
         woken = leave(db, [outcome.seq for outcome in finals], states, self._now)
         news.tell(Wake(settled=[outcome.token for outcome in finals]))
         return woken

@@ -42,13 +42,13 @@ from rota.store.port import (
     Woken,
     WorkerRow,
 )
-from rota.store.sqlite import backup, claims, doctor, house, intake, listing, members, names, reading
+from rota.store.sqlite import backup, change, claims, doctor, house, intake, listing, members, names, reading
 from rota.store.sqlite.candidates import Wanted
 from rota.store.sqlite.connection import DURABILITIES, MEMORY, WriteMark
 from rota.store.sqlite.desk import Desk
 from rota.store.sqlite.release import Rescue
 from rota.store.sqlite.settling import Settlement
-from rota.store.sqlite.writer import Look, News, Write
+from rota.store.sqlite.writer import Look, News, Together, Write
 
 T = TypeVar("T")
 
@@ -116,11 +116,11 @@ class SqliteStore:
 
     # ── who carries it out ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _write(self, write: Write[T], look: Look | None = None) -> T:
+    async def _write(self, write: Write[T], look: Look | None = None, together: Together | None = None) -> T:
         writer = self._desk.writer
         if self._is_inline:
-            return writer.call_inline(write, look)
-        return await writer.call(write, look)
+            return writer.call_inline(write, look, together)
+        return await writer.call(write, look, together)
 
     async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
         desk = self._desk
@@ -156,17 +156,19 @@ class SqliteStore:
         submission = intake.Submission(
             jobs, desk.queue_ids, desk.task_ids, waiting_max=desk.waiting_max, now=self._now()
         )
+        if submission.is_plain:
+            return await self._write(submission.write, together=(intake.submit_together, submission))
         return await self._write(submission.write)
 
     async def cancel(self, token: bytes) -> Cancelled:
         """Cancel a job that is not running, at once; ask the worker of one that is."""
         now = self._now()
-        return await self._write(lambda db, news: intake.cancel(db, news, token, now))
+        return await self._write(lambda db, news: change.cancel(db, news, token, now))
 
     async def reopen(self, token: bytes) -> Sequence[Woken]:
         """Put a failed, cancelled or expired job back."""
         now = self._now()
-        return await self._write(lambda db, news: intake.reopen(db, news, token, now))
+        return await self._write(lambda db, news: change.reopen(db, news, token, now))
 
     # ── claims ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

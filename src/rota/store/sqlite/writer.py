@@ -38,11 +38,14 @@ from rota.store.sqlite.faults import commit_unknown, stops_everything, translate
 T = TypeVar("T")
 Write = Callable[[apsw.Connection, "News"], T]
 Look = Callable[[apsw.Connection], Any]
+Together = tuple[Callable[[apsw.Connection, "News", list[Any]], list[Any]], Any]
+"""A function that does several pieces of one kind as one, and what it must be given of this piece."""
 
 MUST_WRITE: Final = object()
 """What a look returns when there is something to do."""
 
 _BATCH_MAX: Final = 1_000
+_KIN_MIN: Final = 2
 
 
 class News:
@@ -61,11 +64,12 @@ class News:
 class Piece:
     """One piece of work and what became of it."""
 
-    __slots__ = ("error", "future", "is_done", "look", "loop", "value", "write")
+    __slots__ = ("error", "future", "is_done", "look", "loop", "together", "value", "write")
 
-    def __init__(self, write: Write[Any], look: Look | None) -> None:
+    def __init__(self, write: Write[Any], look: Look | None, together: Together | None) -> None:
         self.write = write
         self.look = look
+        self.together = together
         self.value: Any = None
         self.error: BaseException | None = None
         self.is_done = False
@@ -114,9 +118,9 @@ class Writer:
 
     # ── callers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def call(self, write: Write[T], look: Look | None = None) -> T:
+    async def call(self, write: Write[T], look: Look | None = None, together: Together | None = None) -> T:
         """Hand work to the writer's thread and wait for its commit. Cancelling the wait does not undo the work."""
-        piece = Piece(write, look)
+        piece = Piece(write, look, together)
         piece.loop = asyncio.get_running_loop()
         piece.future = piece.loop.create_future()
         self._refuse_if_closed()
@@ -128,9 +132,9 @@ class Writer:
             self._bell.put(True)
         return cast(T, await piece.future)
 
-    def call_inline(self, write: Write[T], look: Look | None = None) -> T:
+    def call_inline(self, write: Write[T], look: Look | None = None, together: Together | None = None) -> T:
         """Do work in the calling thread, together with whatever waits, and return after its commit."""
-        piece = Piece(write, look)
+        piece = Piece(write, look, together)
         self._refuse_if_closed()
         self._waiting.append(piece)
         while not piece.is_done:
@@ -233,23 +237,57 @@ class Writer:
         return piece.is_done
 
     def _transact(self, writes: list[Piece], news: News) -> None:
-        results: list[tuple[Piece, Any]] = []
         has_company = len(writes) > 1
-        for piece in writes:
-            try:
-                results.append((piece, self._run_piece(piece, news, has_company)))
-            except Exception as error:
-                ours = translate(error, self._path) if isinstance(error, apsw.Error) else error
-                piece.failed(ours)
-                if not self._db.in_transaction or (isinstance(ours, RotaError) and stops_everything(ours)):
-                    self._roll_back()
-                    self._stop_at(writes, ours)
-                    news.wakes.clear()
-                    return
+        try:
+            results = self._do_together(writes, news) if has_company else []
+            done_together = {id(piece) for piece, _ in results}
+            for piece in writes:
+                if id(piece) in done_together:
+                    continue
+                try:
+                    results.append((piece, self._run_piece(piece, news, has_company)))
+                except Exception as error:
+                    piece.failed(self._own(error))
+                    if self._stops_all(error):
+                        raise
+        except Exception as error:
+            news.wakes.clear()
+            self._roll_back()
+            self._stop_at(writes, self._own(error))
+            return
         if results:
             self._commit(results, news)
         else:
             self._roll_back()
+
+    def _own(self, error: Exception) -> Exception:
+        return translate(error, self._path) if isinstance(error, apsw.Error) else error
+
+    def _stops_all(self, error: Exception) -> bool:
+        """Whether the transaction is gone, or nobody's work can be kept for the same reason."""
+        ours = self._own(error)
+        return not self._db.in_transaction or (isinstance(ours, RotaError) and stops_everything(ours))
+
+    def _do_together(self, writes: list[Piece], news: News) -> list[tuple[Piece, Any]]:
+        """Do pieces of one kind as one; if that cannot be, undo it: they are then done one by one."""
+        kin = [piece for piece in writes if piece.together is not None]
+        if len(kin) < _KIN_MIN:
+            return []
+        told, db = len(news.wakes), self._db
+        do_all = kin[0].together[0]  # type: ignore[index]
+        db.execute("SAVEPOINT kin")
+        try:
+            values = do_all(db, news, [piece.together[1] for piece in kin if piece.together is not None])
+        except Exception as error:
+            if self._stops_all(error):
+                raise
+            # Anything else comes again with the piece that it belongs to.
+            del news.wakes[told:]
+            db.execute("ROLLBACK TO kin")
+            db.execute("RELEASE kin")
+            return []
+        db.execute("RELEASE kin")
+        return list(zip(kin, values, strict=True))
 
     def _run_piece(self, piece: Piece, news: News, has_company: bool) -> Any:
         db = self._db

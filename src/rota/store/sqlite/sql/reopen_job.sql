@@ -1,7 +1,7 @@
 -- reopen_job: put a finished job back into live, at the end of the line, as if new except for its fence.
 --
 -- Takes    ?1 token · ?2 seq · ?3 now
--- Returns  queue_id, slot, priority, ready
+-- Returns  slot, priority, ready
 -- Locks    the write lock of its transaction
 -- Plan     SEARCH f USING INDEX finished_token; SEARCH h USING COVERING INDEX live_head
 -- Twin     store/postgres/sql/reopen_job.sql; tests/contract/test_reopen.py runs both.
@@ -16,4 +16,4 @@ SELECT ?2, token, queue_id, task_id, hash16, priority, key, is_head, is_head OR 
                    AS is_head
           FROM finished f
          WHERE f.token = ?1)
-RETURNING queue_id, slot, priority, ready;
+RETURNING slot, priority, ready;
