@@ -50,6 +50,20 @@ async def test_a_settle_after_a_cancel_is_refused_and_told(shop: Shop) -> None:
     assert "stale" in await shop.told(job.token)
 
 
+async def test_a_success_from_before_a_reopening_is_refused_and_told(shop: Shop) -> None:
+    """Released by mistake, cancelled, put back; then the first run's success arrives. No such thing was ever recorded."""
+    late, job = await one_running(shop)
+    await shop.lose(late)
+    await shop.store.cancel(job.token)
+    await shop.store.reopen(job.token)
+
+    reply = await late.settle(succeeded(job))
+
+    assert list(reply.stale) == [(job.token, job.fence)]
+    assert await shop.state(job.token) == State.WAITING
+    assert "stale" in await shop.told(job.token)
+
+
 @pytest.mark.parametrize("is_finished", [False, True], ids=["still running", "finished meanwhile"])
 async def test_a_refused_settle_is_told_in_the_story(shop: Shop, is_finished: bool) -> None:
     """Somebody's handler did run twice: whoever looks for the second e-mail must find it here."""

@@ -20,6 +20,7 @@ class ModelJob:
         is_staged: It is known to be among those whose turn may come: it was never delayed, or a claim has looked since it
             fell due.
         recorded: The outcome that was recorded for each fence.
+        reopened_under: The fences that it had when it was put back.
         is_reopened: Put back and not claimed since: its fence may have been raised by that.
     """
 
@@ -37,6 +38,7 @@ class ModelJob:
     final: State | None = None
     settled_at: int = 0
     recorded: dict[int, Outcome] = field(default_factory=dict)
+    reopened_under: set[int] = field(default_factory=set)
 
     @property
     def key(self) -> str | None:
@@ -87,6 +89,7 @@ class ModelJob:
     def reopen(self, place: int) -> None:
         """Put it back by hand."""
         self.place, self.final, self.due_at = place, None, None
+        self.reopened_under.add(self.fence)
         self.attempts = self.crashes = 0
         self.is_alone = self.cancel_asked = False
         self.is_staged = self.is_reopened = True
@@ -132,7 +135,11 @@ class Model:
         return sorted(found, key=lambda job: (-job.new.priority, job.place))
 
     def stage(self, now: int) -> None:
-        """A claim has looked at every slot: what is due has its place in the line."""
+        """A claim has looked at every slot: what is due has its place in the line, and every key its head."""
+        for key in {job.key for job in self.live() if job.key is not None}:
+            head = self.head_after_claim(key, now)
+            if head is not None:
+                self.heads[key] = head.new.token
         for job in self.live():
             if job.is_due(now):
                 job.due_at, job.is_staged = None, True

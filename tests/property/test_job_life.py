@@ -10,16 +10,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rota.errors import OutcomeUnknownError
 from rota.model.job import ClaimedJob
 from rota.model.outcome import Kind, Outcome
-from rota.model.state import State
+from rota.model.state import Final, State
 from rota.store.port import Blame, JobFilter
 from rota.store.sqlite.store import SqliteStore
 from rota.testing.clock import ManualClock
@@ -30,9 +31,11 @@ from tests.property.life_model import Model
 from tests.property.life_story import Story
 
 T = TypeVar("T")
+Order: TypeAlias = tuple[str | None, int | None, int]
 KEYS = st.sampled_from([None, "mitte", "wedding", "moabit"])
 DELAYS = st.sampled_from([None, None, None, 5, 60])
 PRIORITIES = st.sampled_from([0, 0, 0, -100, 100])
+ORDERS = st.tuples(KEYS, DELAYS, PRIORITIES)
 FAULTS = st.sampled_from([None, None, None, Fault.LOST_REPLY, Fault.LOST_CALL])
 KINDS = st.sampled_from([Kind.SUCCEEDED, Kind.SUCCEEDED, *Kind])
 PICKS = st.integers(0, 20)
@@ -75,7 +78,6 @@ class JobLife(RuleBasedStateMachine):
         self.running: list[PastRun] = []
         self.past: list[PastRun] = []
         self.story = Story()
-        self.is_paused = False
         self.was_claimed = False
 
     # The step's tools.
@@ -98,15 +100,16 @@ class JobLife(RuleBasedStateMachine):
         """Register a worker."""
         return self.runner.run(self.shop.worker(is_alone=is_alone))
 
-    @initialize()
-    def open_the_shop(self) -> None:
-        """Some workers are there from the start."""
+    @initialize(wanted=st.lists(ORDERS, min_size=4, max_size=10))
+    def open_the_shop(self, wanted: list[Order]) -> None:
+        """Some workers and some jobs are there from the start."""
         self.workers = [self.hire() for _ in range(WORKERS)]
+        self.submit(wanted, None)
 
     # What users do.
 
-    @rule(wanted=st.lists(st.tuples(KEYS, DELAYS, PRIORITIES), min_size=1, max_size=4), fault=FAULTS)
-    def submit(self, wanted: list[tuple[str | None, int | None, int]], fault: Fault | None) -> None:
+    @rule(wanted=st.lists(ORDERS, min_size=1, max_size=4), fault=FAULTS)
+    def submit(self, wanted: list[Order], fault: Fault | None) -> None:
         """Hand in a batch; whatever happened to the reply, it is in once."""
         jobs = [self.shop.job(key, delay=delay, priority=priority) for key, delay, priority in wanted]
         self.story.submitting(jobs)
@@ -166,7 +169,7 @@ class JobLife(RuleBasedStateMachine):
     def claim(self, who: int, limit: int, fault: Fault | None) -> None:
         """Take jobs; if the reply was lost, find them by looking at what is held."""
         worker = self.workers[who]
-        expected = [] if self.is_paused else self.model.claimable(self.now())
+        expected = self.model.claimable(self.now())
         known = {run.job.token for run in self.running}
 
         self.plan.armed = fault
@@ -186,9 +189,8 @@ class JobLife(RuleBasedStateMachine):
         assert fault is Fault.LOST_REPLY or places == sorted(places)
         assert len(claimed) == min(limit, len(expected))
         assert {job.token for job in claimed} <= {job.new.token for job in expected}
-        if not self.is_paused:
-            self.model.stage(self.now())
-            self.was_claimed = True
+        self.model.stage(self.now())
+        self.was_claimed = True
         for job in claimed:
             self._start(worker, job)
 
@@ -206,6 +208,14 @@ class JobLife(RuleBasedStateMachine):
         job.fence, job.holder, job.is_reopened = claimed.fence, worker.name, False
         self.running.append(PastRun(worker, claimed, None))
         self.story.started(claimed, worker.id)
+
+    @precondition(lambda self: self.model.claimable(self.now()))
+    @rule(who=st.integers(0, WORKERS - 1), kind=KINDS)
+    def claim_and_settle(self, who: int, kind: Kind) -> None:
+        """One job from its claim to its end."""
+        before = len(self.running)
+        self.claim(who, 1, None)
+        self.settle(before, kind, 5, None)
 
     @precondition(lambda self: self.running)
     @rule(pick=PICKS, kind=KINDS, delay=st.sampled_from([0, 5, 60]), fault=FAULTS)
@@ -237,17 +247,23 @@ class JobLife(RuleBasedStateMachine):
             assert list(reply.stale) == []
             self._record(run, outcome)
             self.past.remove(run)
-        elif run.settled is None:
+        elif run.settled is None and not self._may_be_taken_for_a_repeat(outcome):
             assert list(reply.stale) == [(outcome.token, outcome.fence)]
         elif is_same and job is not None and job.recorded.get(outcome.fence) is outcome and self._is_last_word(run):
             assert list(reply.stale) == []
+
+    def _may_be_taken_for_a_repeat(self, outcome: Outcome) -> bool:
+        """Return whether the job was ended under this fence meanwhile, by somebody else."""
+        job = self.model.jobs[outcome.token]
+        is_same_end = job.final is not None and outcome.kind.is_final and job.final == Final(outcome.kind).state
+        return is_same_end or outcome.fence in job.reopened_under
 
     def _is_last_word(self, run: PastRun) -> bool:
         """Return whether nothing has happened to the job since this outcome was recorded."""
         job = self.model.jobs[run.job.token]
         assert run.settled is not None
         if run.settled.kind.is_final:
-            return job.final == State(run.settled.kind.name.lower())
+            return job.final == Final(run.settled.kind).state
         return job.is_live and job.holder is None and job.fence == run.job.fence and not job.is_reopened
 
     def _outcome(self, job: ClaimedJob, kind: Kind, delay: int) -> Outcome:
@@ -286,16 +302,12 @@ class JobLife(RuleBasedStateMachine):
     def run_a_suspect(self, dies: bool, kind: Kind) -> None:
         """A suspect gets a process of its own; it ends by itself, or takes the process with it."""
         alone = self.hire(is_alone=True)
-        waiting = self.runner.run(self.inner.alone())
-        claimed = self.runner.run(alone.claim_alone())
-        assert len(claimed) == (0 if self.is_paused or not waiting else 1)
-        for job in claimed:
-            self._start(alone, job)
-            if dies:
-                self._condemn(self.running[-1])
-            else:
-                self._survive(self.running[-1], kind)
-        if not dies:
+        (job,) = self.runner.run(alone.claim_alone())
+        self._start(alone, job)
+        if dies:
+            self._condemn(self.running[-1])
+        else:
+            self._survive(self.running[-1], kind)
             self.runner.run(self.inner.close_worker(alone.id))
 
     def _survive(self, run: PastRun, kind: Kind) -> None:
@@ -326,12 +338,16 @@ class JobLife(RuleBasedStateMachine):
         """Backoffs and delays end."""
         self.clock.advance(seconds)
 
-    @rule(is_paused=st.booleans())
-    def pause(self, is_paused: bool) -> None:
-        """The queue is closed for a while, or opened."""
-        self.do(lambda: self.shop.store.set_paused(OVENS, is_paused))
-        self.is_paused = is_paused
+    @rule(who=st.integers(0, WORKERS - 1))
+    def pause_for_a_moment(self, who: int) -> None:
+        """While the queue is closed nobody gets anything."""
+        self.do(lambda: self.shop.store.set_paused(OVENS, True))
+        claimed = self.do(self.workers[who].claim)
+        self.do(lambda: self.shop.store.set_paused(OVENS, False))
 
+        assert claimed == []
+
+    @precondition(lambda self: any(not job.is_live for job in self.model.jobs.values()))
     @rule(fault=FAULTS)
     def prune(self, fault: Fault | None) -> None:
         """More than a day later, what was finished before is forgotten."""
@@ -344,6 +360,7 @@ class JobLife(RuleBasedStateMachine):
         assert removed == (0 if fault is Fault.LOST_REPLY else expected)
         self.past = [run for run in self.past if run.job.token in self.model.jobs]
 
+    @precondition(lambda self: self.running)
     @rule()
     def sweep(self) -> None:
         """There is nothing to mend, ever: no call leaves damage behind."""
@@ -386,5 +403,6 @@ def _picked(things: list[T], pick: int) -> T:
     return things[pick % len(things)]
 
 
-TestJobLife = JobLife.TestCase
-TestJobLife.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+# A failure is made small before it is shown, which takes longer than a test may otherwise.
+TestJobLife = pytest.mark.timeout(600)(JobLife.TestCase)
+TestJobLife.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
