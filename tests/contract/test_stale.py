@@ -81,7 +81,9 @@ async def test_a_refused_settle_is_told_in_the_story(shop: Shop, is_finished: bo
 
 
 @pytest.mark.parametrize(
-    "kind", [failed, lambda job: retry(job, FAR), lambda job: snooze(job, FAR), given_back], ids=str
+    "kind",
+    [failed, lambda job: retry(job, FAR), lambda job: snooze(job, FAR), given_back],
+    ids=["failed", "retry", "snooze", "given back"],
 )
 async def test_no_outcome_of_an_older_run_moves_the_job(shop: Shop, kind: Settle) -> None:
     """Neither its failure nor its retry may touch the run that goes on."""
