@@ -24,6 +24,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rota.cli.open import Place, open_at
+from rota.cli.output import hint
 from rota.cli.tally import Tally, count, line_of
 
 REFRESH_S = 0.25
@@ -63,7 +64,16 @@ def under_a_line(keep: Callable[[], int], place: Place, node: str) -> int:
         finally:
             is_over.set()
             counter.join(2)
+    _sum_up(node, tally)
     return code
+
+
+def _sum_up(node: str, tally: Tally) -> None:
+    """Leave the line's last numbers behind, since the line itself goes."""
+    left = tally.now
+    if left is not None:
+        failed = f", {tally.failed:,} of them failed" if tally.failed else ""
+        hint(f"{node}: {tally.done:,} done{failed}; {left.waiting + left.scheduled:,} left.")
 
 
 def _drawn(node: str, tally: Tally) -> Text:
