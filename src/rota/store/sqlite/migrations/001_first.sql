@@ -80,6 +80,7 @@ CREATE TABLE history (
     kind            TEXT    NOT NULL,
     at              INTEGER NOT NULL,
     worker          INTEGER,
+    state           INTEGER,                        -- of a reopened job: how it had ended
     started_at      INTEGER,
     error_type      TEXT,
     error_message   TEXT,
