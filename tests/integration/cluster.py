@@ -160,19 +160,23 @@ class Cluster:
         """Kill everything that still runs, and let go of the store."""
         for node in self._nodes:
             self._end(node)
+        self._kill_the_rest()
         self._recorder.close()
         self.tasks.app.close()
         drive(self.store.close())
 
     def _end(self, node: Node) -> None:
-        pids = descendants(node.keeper.pid)
         with contextlib.suppress(ProcessLookupError):
             node.keeper.kill()
         node.keeper.wait()
-        for pid in pids:
+
+    def _kill_the_rest(self) -> None:
+        """Kill whatever carries this cluster's mark in its environment, orphans as well."""
+        mark = f"CRASH_LOG={self.log}".encode()
+        for pid in (rest := marked(mark)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        until(lambda: not any(is_running(pid) for pid in pids), "the node's processes to be gone")
+        until(lambda: not any(is_running(pid) for pid in rest), "the nodes' processes to be gone")
 
     def note_kill(self, pid: int) -> None:
         """Note for the checkers that a worker is about to die."""
@@ -267,16 +271,13 @@ class Cluster:
         return until(lambda: self.starts(token)[times - 1 :], f"start {times} of {token}", seconds)[0]
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the processes that stem from this one, as far as they are not orphans."""
-    children: dict[int, list[int]] = {}
+def marked(mark: bytes) -> list[int]:
+    """Return the processes that have this line in their environment."""
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(entry.name))
-    found = [*children.get(pid, [])]
-    for child in found:
-        found += children.get(child, [])
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
     return found
 
 
