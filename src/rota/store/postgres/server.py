@@ -28,6 +28,7 @@ CONNECTIONS_MAX = 4
 
 _CONNECT_SECONDS_MAX = 10.0
 _CALL_SECONDS_MAX = 60.0
+_CLOSE_SECONDS_MAX = 2.0
 _TRIES_MAX = 6
 
 
@@ -46,6 +47,7 @@ class Server:
         self._url = url
         self._free: deque[asyncpg.Connection] = deque()
         self._places = asyncio.Semaphore(connections_max)
+        self._parting: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     async def call(self, function: str, *arguments: Any, writes: bool = True) -> list[asyncpg.Record]:
@@ -94,7 +96,7 @@ class Server:
                 if is_sound and not self._is_closed and not connection.is_closed():
                     self._free.append(connection)
                 else:
-                    connection.terminate()
+                    self._part_with(connection)
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection of one's own.
@@ -114,20 +116,25 @@ class Server:
         try:
             # Tokens are bytes everywhere in rota: to build the driver's UUID object would cost more than the rest.
             await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
-        except DRIVER_ERRORS as problem:
+        except BaseException as problem:
             connection.terminate()
-            raise unavailable(problem, where=self.where) from problem
+            if isinstance(problem, DRIVER_ERRORS):
+                raise unavailable(problem, where=self.where) from problem
+            raise
         return connection
 
     async def close(self) -> None:
         """Let go of all connections. Safe to call twice."""
         self._is_closed = True
         while self._free:
-            connection = self._free.pop()
-            try:
-                await connection.close(timeout=1)
-            except DRIVER_ERRORS:
-                connection.terminate()
+            self._part_with(self._free.pop())
+        await asyncio.gather(*self._parting)
+
+    def _part_with(self, connection: asyncpg.Connection) -> None:
+        """Close a connection in the background; what it was interrupted in is cancelled at the server first."""
+        task = asyncio.get_running_loop().create_task(_close(connection))
+        self._parting.add(task)
+        task.add_done_callback(self._parting.discard)
 
     async def _take(self) -> asyncpg.Connection:
         while self._free:
@@ -135,6 +142,13 @@ class Server:
             if not connection.is_closed():
                 return connection
         return await self.connect()
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS_MAX)
+    except (*DRIVER_ERRORS, asyncio.CancelledError):
+        connection.terminate()
 
 
 @cache
