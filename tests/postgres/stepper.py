@@ -211,7 +211,10 @@ class Stage:
         self.shop = Shop(store, self.clock, CountingEntropy(self.clock))
         self._control = await self._connect("control")
         await self._control.execute(_GATE)
-        texts = {name: _MARKER.sub(rf"PERFORM gate('{name}: \1');", text) for name, text in self._texts().items()}
+        texts = {
+            name: _MARKER.sub(rf"PERFORM gate('{name}: \1');", text)
+            for name, text in mutated_texts(self.mutant).items()
+        }
         await install_functions(self._control, self.schema, texts)
         if self.mutant is not None and self.mutant.ddl:
             await self._control.execute(self.mutant.ddl)
@@ -289,15 +292,14 @@ class Stage:
     def _gate(self, session: Session, step: str) -> str:
         return f"{self.schema} {session.name} {step}"
 
-    def _texts(self) -> dict[str, str]:
-        """Return our functions as they are written, comments and all, with the mutant's guard taken out."""
-        folder = files("rota.store") / "postgres" / "sql"
-        texts = {
-            entry.name.removesuffix(".sql"): entry.read_text()
-            for entry in folder.iterdir()
-            if entry.name.endswith(".sql")
-        }
-        for name, old, new in self.mutant.edits if self.mutant else ():
-            assert texts[name].count(old) == 1, f"{name}.sql holds {texts[name].count(old)} times: {old}"
-            texts[name] = texts[name].replace(old, new)
-        return texts
+
+def mutated_texts(mutant: Mutant | None) -> dict[str, str]:
+    """Return our functions as they are written, comments and all, with the mutant's guard taken out."""
+    folder = files("rota.store") / "postgres" / "sql"
+    texts = {
+        entry.name.removesuffix(".sql"): entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".sql")
+    }
+    for name, old, new in mutant.edits if mutant else ():
+        assert texts[name].count(old) == 1, f"{name}.sql holds {texts[name].count(old)} times: {old}"
+        texts[name] = texts[name].replace(old, new)
+    return texts

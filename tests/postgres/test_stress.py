@@ -9,7 +9,7 @@ import time
 import asyncpg
 import pytest
 
-from rota.store.postgres.migrate import migrate
+from rota.store.postgres.migrate import install_functions, migrate
 from rota.store.postgres.server import quoted
 from tests.checkers.history import Found, Started
 from tests.checkers.key_order import key_order
@@ -17,11 +17,14 @@ from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.one_runner import one_runner
 from tests.checkers.settled_once import settled_once
 from tests.postgres.crowd import Crowd
+from tests.postgres.races_of_keys import NO_SLOT_LOCK
+from tests.postgres.stepper import Mutant, mutated_texts
 from tests.postgres_server import PostgresServer
 
 SECONDS = float(os.environ.get("ROTA_STRESS_SECONDS", "10"))
 DRAINED_WITHIN_S = 60.0
 SUBMITTERS, WORKERS = 3, 4
+CHECKS = (key_order, one_runner, settled_once, no_job_lost)
 
 _FORGOTTEN = """
 SELECT count(*)
@@ -46,11 +49,13 @@ class Looker:
         self._connection = connection
         self.looks = 0
         self.forgotten = 0
+        self.live = -1
 
     async def looks_on(self) -> None:
         """Look until cancelled."""
         while True:
             self.forgotten += await self._connection.fetchval(_FORGOTTEN)
+            self.live = await self._connection.fetchval("SELECT count(*) FROM live")
             self.looks += 1
             await asyncio.sleep(0.05)
 
@@ -58,65 +63,80 @@ class Looker:
         """Close its connection."""
         await self._connection.close()
 
-    async def waits_until_drained(self, workers: list[asyncio.Task[None]]) -> None:
+    async def waits_until_drained(self) -> None:
         """Wait until no live job is left; nobody sweeps."""
         async with asyncio.timeout(DRAINED_WITHIN_S):
-            while await self._connection.fetchval("SELECT count(*) FROM live"):
-                for worker in workers:
-                    if worker.done():
-                        worker.result()
+            while self.live != 0:
                 await asyncio.sleep(0.05)
 
 
-async def test_nothing_breaks_in_a_crowd(server: PostgresServer, request: pytest.FixtureRequest) -> None:
+async def test_nothing_breaks_in_a_crowd(server: PostgresServer) -> None:
     """Order, overlaps, second heads, deadlocks, forgotten keys, lost jobs: none of each."""
+    assert await complaints_about(server, SECONDS) == []
+
+
+async def test_the_crowd_sees_a_missing_guard(server: PostgresServer) -> None:
+    """It is chance what a crowd does; given a few rounds it must trip over a slot that nobody locks."""
+    for _ in range(5):
+        if await complaints_about(server, 5, NO_SLOT_LOCK):
+            return
+
+    raise AssertionError("nothing broke, although slots were staged without their lock")
+
+
+async def complaints_about(server: PostgresServer, seconds: float, mutant: Mutant | None = None) -> list[str]:
+    """Let the crowd in for so many seconds, wait until all is done, and return what was wrong."""
     schema = server.fresh_schema()
     await migrate(server.url, schema=schema)
-    connection = await asyncpg.connect(server.url)
-    await connection.execute(f"SET search_path = {quoted(schema)}")
+    connection = await _connect(server.url, schema)
+    if mutant is not None:
+        await install_functions(connection, schema, mutated_texts(mutant))
     deadlocks = await _deadlocks(connection)
     seed = time.time_ns() % 1_000_000
-    crowd, looker = Crowd(server.url, schema, seed), Looker(await _another(server.url, schema))
-    await crowd.opens()
-
-    workers = [asyncio.create_task(crowd.works()) for _ in range(WORKERS)]
-    looking = asyncio.create_task(looker.looks_on())
-    async with asyncio.TaskGroup() as group:
-        for _ in range(SUBMITTERS):
-            group.create_task(crowd.submits())
-        group.create_task(crowd.cancels())
-        group.create_task(crowd.ends_backends())
-        group.create_task(crowd.kills())
-        await asyncio.sleep(SECONDS)
-        crowd.is_open = False
-    looking.cancel()
-    await asyncio.gather(looking, return_exceptions=True)
-    await looker.waits_until_drained(workers)
-    for worker in workers:
-        worker.cancel()
-    await asyncio.gather(*workers, return_exceptions=True)
-    await crowd.leave()
-    await looker.leaves()
-
+    crowd, looker = Crowd(server.url, schema, seed), Looker(await _connect(server.url, schema))
+    try:
+        await _play(crowd, looker, seconds)
+    except ExceptionGroup as problems:
+        await connection.close()
+        return [repr(problem) for problem in problems.exceptions]
+    finally:
+        await crowd.leave()
+        await looker.leaves()
     for token, state, fence in await connection.fetch(_STATES):
         crowd.history.append(Found(at=time.monotonic_ns(), token=token, state=state, fence=fence))
-    new_deadlocks = await _deadlocks(connection) - deadlocks
+    found = [broken.says for check in CHECKS for broken in check(crowd.history)]
+    found += [f"{looker.forgotten} keys without head and turn"] if looker.forgotten else []
+    found += [f"{new} deadlocks"] if (new := await _deadlocks(connection) - deadlocks) else []
     await connection.close()
+
     starts = sum(isinstance(event, Started) for event in crowd.history)
+    killed = f"{crowd.backends_ended} backends ended, {crowd.workers_killed} workers killed"
     print(
-        f"\nseed {seed}: {starts:,} starts, {crowd.backends_ended} backends ended, "
-        f"{crowd.workers_killed} workers killed, {looker.looks} looks for forgotten keys, "
-        f"{looker.forgotten} found, {new_deadlocks} deadlocks"
+        f"\nseed {seed}: {starts:,} starts, {killed}, {looker.looks} looks for forgotten keys; wrong: {found or 'nothing'}"
     )
-    assert starts > 100
-    assert crowd.backends_ended > 10
-    assert looker.looks > 10
-    assert (looker.forgotten, new_deadlocks) == (0, 0)
-    for check in (key_order, one_runner, settled_once, no_job_lost):
-        assert check(crowd.history) == []
+    assert min(starts, crowd.backends_ended, looker.looks) > 10, "there was no crowd"
+    return found
 
 
-async def _another(url: str, schema: str) -> asyncpg.Connection:
+async def _play(crowd: Crowd, looker: Looker, seconds: float) -> None:
+    await crowd.opens()
+    async with asyncio.TaskGroup() as forever:
+        tasks = [forever.create_task(crowd.works()) for _ in range(WORKERS)]
+        tasks.append(forever.create_task(looker.looks_on()))
+        async with asyncio.TaskGroup() as for_now:
+            for _ in range(SUBMITTERS):
+                for_now.create_task(crowd.submits())
+            for_now.create_task(crowd.cancels())
+            for_now.create_task(crowd.ends_backends())
+            for_now.create_task(crowd.kills())
+            await asyncio.sleep(seconds)
+            crowd.is_open = False
+        await looker.waits_until_drained()
+        for task in tasks:
+            task.cancel()
+
+
+async def _connect(url: str, schema: str) -> asyncpg.Connection:
     connection = await asyncpg.connect(url)
     await connection.execute(f"SET search_path = {quoted(schema)}")
     return connection
