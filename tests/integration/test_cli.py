@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -300,6 +301,27 @@ def test_many_are_put_back_only_after_a_yes(shop: Folder) -> None:
     assert shop.rota("retry", "--task", "bake").code == 2
 
 
+def test_the_yes_is_the_task_s_name_typed_out(shop: Folder) -> None:
+    """A `y` is typed too easily for a thousand jobs."""
+    words = [ROTA, "retry", "--task", "bake", "--failed"]
+
+    def answer(text: str) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{text}\n".encode())
+        done = subprocess.run(
+            words, cwd=shop.path, env=shop.environment, stdin=theirs, capture_output=True, text=True, check=False
+        )
+        os.close(ours)
+        os.close(theirs)
+        assert "1 failed job of bake will be put back." in done.stderr
+        return done.returncode, done.stdout
+
+    assert answer("y") == (2, "")
+    assert shop.rota("status", shop.tokens["failed"]).out == "failed\n"
+    assert answer("bake") == (0, "Put back 1 of 1 failed jobs of bake.\n")
+    assert shop.rota("status", shop.tokens["failed"]).out == "waiting\n"
+
+
 def test_a_queue_is_paused_and_resumed(shop: Folder) -> None:
     """And a queue that nobody knows gets a suggestion."""
     assert shop.rota("pause", "ovens").out == "ovens is paused.\n"
@@ -352,6 +374,14 @@ def test_a_backup_is_a_store(shop: Folder) -> None:
     assert shop.rota("status", "--json", "--store", "copy.db").object["jobs"]["failed"] == 1
     assert shop.rota("backup", "copy.db").code == 4
     assert shop.rota("backup", "nowhere/copy.db").code == 3
+
+
+def test_a_file_is_brought_up_to_date_and_made(empty: Folder) -> None:
+    """The same command before the first start, whatever the engine."""
+    first = empty.rota("migrate", "--store", "new.db", "--json")
+
+    assert first.object == {"store": "new.db", "applied": []}
+    assert empty.rota("status", "--store", "new.db").code == 0
 
 
 def test_the_doctor_looks_the_store_over(shop: Folder) -> None:

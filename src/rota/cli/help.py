@@ -19,7 +19,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Do", ("run", "submit")),
     ("Look", ("status", "wait", "jobs", "job", "queues", "workers", "ring")),
     ("Change", ("retry", "cancel", "pause", "resume")),
-    ("Keep", ("backup", "doctor", "health")),
+    ("Keep", ("backup", "migrate", "doctor", "health")),
 )
 
 

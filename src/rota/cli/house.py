@@ -11,7 +11,7 @@ import typer
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import check_facts, queue_facts, worker_facts
-from rota.cli.open import Place, place_of, run_with, with_store
+from rota.cli.open import Place, config_of, place_of, require, run_with, with_store
 from rota.cli.output import Cell, Column, hint, paint, put, put_json, put_json_lines, put_table, say
 from rota.cli.words import age, count, did_you_mean
 
@@ -212,6 +212,32 @@ def backup(
     hint(f"Look into it with: rota doctor --store {file}")
 
 
+def migrate(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+    """Bring the store's schema up to date, making it if need be.
+
+    On PostgreSQL this is done once before the first node starts, and again with each new version of rota. A SQLite file
+    is brought up to date whenever it is opened.
+
+    Examples:
+      rota migrate --store postgresql://rota@db/shop
+    """
+    import asyncio
+
+    from rota.app.address import without_secrets
+    from rota.app.engine import migrate_store
+
+    place = place_of(store, app)
+    require(place, creates=True)
+    applied = asyncio.run(migrate_store(place.url, config=config_of(place)))
+    if as_json:
+        put_json({"store": without_secrets(place.url), "applied": applied})
+        return
+    for name in applied:
+        put(f"{name} applied.")
+    if not applied:
+        put(f"{without_secrets(place.url)} is up to date.")
+
+
 def doctor(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
     """Look the store over, and say what to do.
 
@@ -239,8 +265,9 @@ def _put_checks(checks: list[Check]) -> None:
         put(f"{level}  {check.name.ljust(wide)}  {check.says}")
         if check.advice:
             put(f"{' ' * (wide + 11)}{paint(f'→ {check.advice}', 'dim')}")
-    grave = [check for check in checks if check.level in ("warning", "error")]
-    hint("All is well." if not grave else f"{count(len(grave), 'thing')} to look at.")
+    warnings = sum(check.level == "warning" for check in checks)
+    if not any(check.level == "error" for check in checks):
+        hint("All is well." if not warnings else f"{count(warnings, 'thing')} to look at.")
 
 
 def health(

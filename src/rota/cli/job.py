@@ -240,7 +240,8 @@ def _confirm(task: str, number: int) -> None:
             "Without a terminal say --yes, or --dry-run to look.",
         )
     say(f"{count(number, 'failed job')} of {task} will be put back.")
-    if typer.prompt(f"Type {task} to go on", default="", show_default=False, err=True) != task:
+    print(f"Type {task} to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != task:
         stop(Exit.USAGE, "not the task's name: nothing was done.")
 
 
@@ -253,5 +254,5 @@ def _report(task: str, tokens: list[bytes], reopened: int, *, dry_run: bool, as_
         put(f"{count(len(tokens), 'failed job')} of {task} would be put back.")
         hint(f"Do it: rota retry --task {task} --failed")
     else:
-        put(f"{reopened:,} of {count(len(tokens), 'failed job')} of {task} are back in line.")
+        put(f"Put back {reopened:,} of {len(tokens):,} failed jobs of {task}.")
         hint(f"Watch them: rota jobs --task {task}")

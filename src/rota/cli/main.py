@@ -75,6 +75,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "workers": house.workers,
     "ring": ring.ring,
     "backup": house.backup,
+    "migrate": house.migrate,
     "doctor": house.doctor,
     "health": house.health,
 }

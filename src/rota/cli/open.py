@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rota.cli.exits import Exit, stop
 
 if TYPE_CHECKING:
+    from rota.app.config import Config
     from rota.store.port import Store
 
 T = TypeVar("T")
@@ -126,10 +127,20 @@ async def open_at(place: Place) -> Store:
     Raises:
         RotaError: It cannot be opened, or a setting is wrong.
     """
-    from rota.app.config import load_config
     from rota.app.engine import open_store
 
-    return await open_store(place.url, config=load_config({**place.settings, "store": place.url}))
+    return await open_store(place.url, config=config_of(place))
+
+
+def config_of(place: Place) -> Config:
+    """Return the settings of a store.
+
+    Raises:
+        RotaError: One of them is wrong.
+    """
+    from rota.app.config import load_config
+
+    return load_config({**place.settings, "store": place.url})
 
 
 def require(place: Place, *, creates: bool) -> None:

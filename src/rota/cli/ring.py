@@ -114,6 +114,9 @@ def _show_moves(change: Change) -> None:
     if not change.before.members:
         put("  the first ones: nothing had to move")
         return
+    if not found:
+        put("  no slot moved: a process that comes back takes its old place")
+        return
     moved = sum(len(move.slots) for move in found)
     put(f"  {count(moved, 'slot')} of {SLOT_COUNT:,} moved ({share(moved, SLOT_COUNT)})")
     for move in found[:MOVES_SHOWN]:

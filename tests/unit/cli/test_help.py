@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = (
     "run", "submit", "status", "wait", "jobs", "job", "retry", "cancel", "pause", "resume", "queues", "workers", "ring",
-    "backup", "doctor", "health",
+    "backup", "migrate", "doctor", "health",
 )  # fmt: skip
 
 HEAVY = {"apsw", "asyncio", "asyncpg", "msgspec", "rich", "uvloop", "rota.store.port", "rota.app.rota"}

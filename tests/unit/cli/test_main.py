@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+FAULT = """
+import sys
+from rota.cli import house, main
+
+def broken(*_):
+    raise ZeroDivisionError("a fault that nobody foresaw")
+
+house.with_store = broken
+sys.argv = ["rota", "queues"]
+main.main()
+"""
+
+
+def call(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", FAULT], capture_output=True, text=True, check=False, env=environment | {"NO_COLOR": "1"}
+    )
+
+
+def test_a_fault_of_ours_is_a_sentence_and_not_a_traceback() -> None:
+    """A person who typed a command has no use for our line numbers; 70 says that it is not their doing."""
+    done = call()
+
+    assert (done.returncode, done.stdout) == (70, "")
+    assert "a fault in rota itself: ZeroDivisionError: a fault that nobody foresaw" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["1", "yes"])
+def test_the_traceback_is_there_for_those_who_ask(value: str) -> None:
+    """A report of a fault needs it."""
+    done = call(ROTA_DEBUG=value)
+
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
