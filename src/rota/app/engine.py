@@ -54,13 +54,38 @@ async def open_store(
     )
 
 
+async def migrate_store(url: str | Path, *, config: Config | None = None) -> list[str]:
+    """Bring a store's schema up to date, making it if it is not there. Safe to call twice.
+
+    Returns:
+        The names of the migrations that were run; none for SQLite, whose file is brought up to date whenever it is opened.
+
+    Raises:
+        ConfigError: The address is empty, or PostgreSQL's driver is not installed.
+        StoreError: It could not be reached, or refused. Each migration was carried out whole, or not at all.
+    """
+    address, config = read_address(url), config or Config()
+    if address.engine != POSTGRES:
+        await (await open_store(url, config=config)).close()
+        return []
+    try:
+        from rota.store.postgres.migrate import migrate
+    except ImportError as error:
+        raise _no_driver(error) from error
+    return await migrate(address.place, config.schema)
+
+
 async def _open_postgres(url: str, clock: Clock | None, config: Config) -> Store:
     try:
         from rota.store.postgres.store import PostgresStore
     except ImportError as error:
-        raise ConfigError(
-            f"a postgresql:// store needs a driver that is not installed ({error.name}). Install rota[postgres].",
-        ) from error
+        raise _no_driver(error) from error
     opened: Any = await PostgresStore.open(url, clock=clock, schema=config.schema, waiting_max=config.waiting_max)
     store: Store = opened
     return store
+
+
+def _no_driver(error: ImportError) -> ConfigError:
+    return ConfigError(
+        f"a postgresql:// store needs a driver that is not installed ({error.name}). Install rota[postgres].",
+    )
