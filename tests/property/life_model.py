@@ -174,7 +174,7 @@ class Model:
         if job.is_live:
             seen = (row.attempts, row.crashes, row.holder, row.is_alone, row.cancel_asked)
             assert seen == (job.attempts, job.crashes, job.holder, job.is_alone, job.cancel_asked)
-        elif job.final in (State.SUCCEEDED, State.FAILED):
+        elif job.final in (State.SUCCEEDED, State.FAILED) and job.fence in job.recorded:
             assert row.attempts == job.attempts + (job.final == State.SUCCEEDED)
 
     def _compare_heads(self, heads: list[JobRow], now: int, *, was_claimed: bool) -> None:

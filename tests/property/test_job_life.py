@@ -40,6 +40,8 @@ FAULTS = st.sampled_from([None, None, None, Fault.LOST_REPLY, Fault.LOST_CALL])
 KINDS = st.sampled_from([Kind.SUCCEEDED, Kind.SUCCEEDED, *Kind])
 PICKS = st.integers(0, 20)
 WORKERS = 3
+ALL = 15
+"""As a mask over what a worker holds: all of it was running."""
 
 
 class NextCallPlan:
@@ -149,15 +151,18 @@ class JobLife(RuleBasedStateMachine):
             job.end(State.CANCELLED, self.now())
 
     @precondition(lambda self: self.reopenable())
-    @rule(pick=PICKS)
-    def reopen(self, pick: int) -> None:
-        """Put one back that did not succeed."""
+    @rule(pick=PICKS, is_repeated=st.booleans())
+    def reopen(self, pick: int, is_repeated: bool) -> None:
+        """Put one back that did not succeed; its last settle may be repeated just afterwards."""
         job = _picked(self.reopenable(), pick)
 
         self.do(lambda: self.shop.store.reopen(job.new.token))
 
         job.reopen(self.model.next_place())
         self.story.reopened(job.new.token)
+        runs = [number for number, run in enumerate(self.past) if run.job.token == job.new.token]
+        if is_repeated and runs:
+            self.settle_late(runs[-1], Kind.FAILED, True)
 
     def reopenable(self) -> list[Any]:
         """Return what can be put back."""
@@ -213,9 +218,8 @@ class JobLife(RuleBasedStateMachine):
     @rule(who=st.integers(0, WORKERS - 1), kind=KINDS)
     def claim_and_settle(self, who: int, kind: Kind) -> None:
         """One job from its claim to its end."""
-        before = len(self.running)
         self.claim(who, 1, None)
-        self.settle(before, kind, 5, None)
+        self.settle(len(self.running) - 1, kind, 5, None)
 
     @precondition(lambda self: self.running)
     @rule(pick=PICKS, kind=KINDS, delay=st.sampled_from([0, 5, 60]), fault=FAULTS)
@@ -280,7 +284,7 @@ class JobLife(RuleBasedStateMachine):
 
     # What befalls them.
 
-    @rule(who=st.integers(0, WORKERS - 1), running=st.integers(0, 15), forgives=st.booleans(), fault=FAULTS)
+    @rule(who=st.integers(0, WORKERS - 1), running=st.integers(0, ALL), forgives=st.booleans(), fault=FAULTS)
     def lose(self, who: int, running: int, forgives: bool, fault: Fault | None) -> None:
         """A worker dies while some of what it held was running; another takes its place."""
         worker, self.workers[who] = self.workers[who], self.hire()
@@ -296,6 +300,16 @@ class JobLife(RuleBasedStateMachine):
             self.model.jobs[run.job.token].release(is_blamed=run.job.token in blamed and not forgives)
             self.running.remove(run)
             self.past.append(run)
+
+    @precondition(lambda self: self.model.claimable(self.now()))
+    @rule(who=st.integers(0, WORKERS - 1), kind=KINDS, deaths=st.sampled_from([1, 2]))
+    def kill(self, who: int, kind: Kind, deaths: int) -> None:
+        """A job takes one process with it and then ends by itself, or takes two, and is a suspect."""
+        for _ in range(deaths):
+            self.claim(who, 1, None)
+            self.lose(who, ALL, False, None)
+        if deaths == 1 and self.model.claimable(self.now()):
+            self.claim_and_settle(who, kind)
 
     @precondition(lambda self: any(job.is_alone and job.is_due(self.now()) for job in self.model.live()))
     @rule(dies=st.booleans(), kind=KINDS)
