@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from rota.model.limits import WAITING_JOBS_MAX
 from rota.store.port import Store
@@ -117,6 +118,8 @@ class PostgresEngine:
             await connection.execute(f'SET search_path TO "{self._schema}"')
             for number in range(1, len(values) + 1):
                 statement = statement.replace("?", f"${number}", 1)
-            await connection.execute(statement, *values)
+            await connection.execute(
+                statement, *[UUID(bytes=each) if isinstance(each, bytes) else each for each in values]
+            )
         finally:
             await connection.close()

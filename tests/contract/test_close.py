@@ -8,9 +8,9 @@ import pytest
 
 from rota.errors import NotAllowedError
 from rota.model.state import State
-from rota.store.port import Blame, NewNode, NewWorker, Store
+from rota.store.port import Blame, Store
 from tests.contract.outcomes import retry, succeeded
-from tests.contract.shop import BAKE, KILLED, OVENS, Shop, tokens
+from tests.contract.shop import KILLED, Shop, tokens
 
 
 async def test_a_worker_is_closed_by_one_only(shop: Shop, other_store: Store) -> None:
@@ -283,18 +283,3 @@ async def test_a_release_against_a_settle_ends_in_one_of_the_two(shop: Shop, oth
 
         await (await shop.worker()).work()
         assert set((await shop.store.states(tokens(jobs))).values()) == {State.SUCCEEDED}
-
-
-async def test_registering_again_after_a_lost_reply_makes_no_second_worker(shop: Shop) -> None:
-    """A worker in the ring that nobody is would be given jobs that nobody runs."""
-    node = await shop.store.register_node(NewNode("mitte", "node proof", "{}"))
-    again = await shop.store.register_node(NewNode("mitte", "node proof", "{}"))
-    new = NewWorker(node.id, "mitte/1", "worker proof", [OVENS], [BAKE])
-
-    first, second = await shop.store.register_worker(new), await shop.store.register_worker(new)
-
-    members = await shop.store.membership()
-    assert (again.id, again.name) == (node.id, "mitte")
-    assert (first.id, first.name, second.id, second.name) == (second.id, "mitte/1", first.id, "mitte/1")
-    assert [worker.id for worker in members.workers] == [first.id]
-    assert second.queue_ids == first.queue_ids

@@ -14,9 +14,9 @@ import pytest
 
 from rota.errors import OutcomeUnknownError, StoreBusyError
 from rota.model.state import State
-from rota.store.port import Blame, Store
+from rota.store.port import Blame, NewWorker, Store
 from tests.contract.outcomes import failed, succeeded
-from tests.contract.shop import KILLED, OVENS, Shop, tokens
+from tests.contract.shop import BAKE, KILLED, OVENS, Shop, tokens
 from tests.faults import Fault, ScriptedPlan, SeededPlan, faulty_store
 
 T = TypeVar("T")
@@ -125,6 +125,19 @@ async def test_release(shop: Shop) -> None:
 
     assert (await shop.row(token)).crashes == 1
     assert await shop.told(token) == ["crashed"]
+
+
+async def test_register_worker(shop: Shop) -> None:
+    """One process, one place on the ring."""
+    node = await shop.node()
+    new = NewWorker(node.id, "mitte/1", "worker proof", [OVENS], [BAKE])
+    async with lost_once(shop.store, "register_worker") as store:
+        with pytest.raises(OutcomeUnknownError):
+            await store.register_worker(new)
+
+        registered = await store.register_worker(new)
+
+    assert [row.id for row in (await shop.store.membership()).workers] == [registered.id]
 
 
 async def test_close_worker(shop: Shop) -> None:

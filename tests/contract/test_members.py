@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from rota.errors import NodeClosedError
-from rota.store.port import Store
+from rota.store.port import NewNode, NewWorker, Store
 from tests.contract.outcomes import succeeded
-from tests.contract.shop import Shop, a_node
+from tests.contract.shop import BAKE, OVENS, Shop, a_node
 
 
 async def test_a_node_is_seen_by_the_others(shop: Shop) -> None:
@@ -179,3 +179,56 @@ async def test_a_draining_worker_is_marked_and_may_settle(shop: Shop) -> None:
 
     assert (await shop.worker_row(worker)).is_draining
     assert list((await worker.settle(succeeded(job))).stale) == []
+
+
+async def test_registering_again_after_a_lost_reply_makes_no_second_worker(shop: Shop) -> None:
+    """A worker in the ring that nobody is would be given jobs that nobody runs."""
+    node = await shop.store.register_node(NewNode("mitte", "node proof", "{}"))
+    again = await shop.store.register_node(NewNode("mitte", "node proof", "{}"))
+    new = NewWorker(node.id, "mitte/1", "worker proof", [OVENS], [BAKE])
+
+    first, second = await shop.store.register_worker(new), await shop.store.register_worker(new)
+
+    members = await shop.store.membership()
+    assert (again.id, again.name) == (node.id, "mitte")
+    assert (first.id, first.name, second.id, second.name) == (second.id, "mitte/1", first.id, "mitte/1")
+    assert [worker.id for worker in members.workers] == [first.id]
+    assert second.queue_ids == first.queue_ids
+
+
+async def test_registering_again_under_a_closed_node_is_refused(shop: Shop) -> None:
+    """The repeat comes after the node was declared dead: the answer of before does not hold any more."""
+    node = await shop.store.register_node(NewNode("mitte", "node proof", "{}"))
+    new = NewWorker(node.id, "mitte/1", "worker proof", [OVENS], [BAKE])
+    first = await shop.store.register_worker(new)
+    await shop.store.close_worker(first.id)
+    await shop.store.close_node(node.id, 0)
+
+    with pytest.raises(NodeClosedError):
+        await shop.store.register_worker(new)
+
+
+async def test_an_empty_proof_is_nobody_s(shop: Shop) -> None:
+    """Nodes with a counter lease have none: two of them are two."""
+    first, second = [await shop.store.register_node(a_node("mitte", proof="")) for _ in range(2)]
+
+    assert first.id != second.id
+
+
+async def test_who_has_left_is_told_newest_first(shop: Shop) -> None:
+    """ "Why did these slots move?" Because this worker went, then."""
+    workers = [await shop.worker(f"mitte/{number}") for number in range(3)]
+    alone = await shop.worker("mitte/alone", is_alone=True)
+    for worker in (workers[1], alone, workers[0]):
+        shop.clock.advance(1)
+        await shop.store.close_worker(worker.id)
+
+    departed = await shop.store.departed()
+
+    assert [(row.id, row.name, row.is_alone) for row in departed] == [
+        (workers[0].id, "mitte/0", False),
+        (alone.id, "mitte/alone", True),
+        (workers[1].id, "mitte/1", False),
+    ]
+    assert (departed[0].closed_at, departed[0].weight, list(departed[0].queues)) == (shop.clock.now_us(), 1, [OVENS])
+    assert [row.id for row in await shop.store.departed(limit=1)] == [workers[0].id]

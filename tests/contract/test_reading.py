@@ -14,9 +14,8 @@ async def one_in_every_state(shop: Shop) -> dict[State, bytes]:
     """Return the token of a job in each of the seven states."""
     jobs = await shop.submit(*[shop.job(slot=1) for _ in range(5)])
     worker = await shop.worker()
-    kinds = (succeeded, failed, cancelled, expired)
-    claimed = await worker.claim()
-    await worker.settle(*[kind(job) for kind, job in zip(kinds, claimed[:4], strict=True)])
+    success, failure, cancel, expiry, _ = await worker.claim()
+    await worker.settle(succeeded(success), failed(failure), cancelled(cancel), expired(expiry))
     scheduled = await shop.submit_one(shop.job(delay=60))
     waiting = await shop.submit_one(shop.job())
     return dict(zip(State, [waiting, scheduled, jobs[4], *jobs[:4]], strict=True))
@@ -30,6 +29,15 @@ async def test_every_state_is_told_by_its_name(shop: Shop) -> None:
 
     assert states == {token: state for state, token in expected.items()}
     assert {(await shop.row(token)).state: token for token in expected.values()} == expected
+
+
+async def test_a_finished_job_names_who_ran_it_last(shop: Shop) -> None:
+    """The log lines of that process are the next thing a person will look for."""
+    token = await shop.submit_one(shop.job())
+    worker = await shop.worker("mitte/1")
+    await worker.work()
+
+    assert (await shop.row(token)).holder == "mitte/1"
 
 
 async def test_unknown_tokens_are_left_out(shop: Shop) -> None:
