@@ -32,7 +32,7 @@ from rota.node.order import WorkerStart
 from rota.node.process import read_orders
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
-from rota.store.port import Store
+from rota.store.port import Settled, Store
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.running import RunningTable
 from rota.worker.worker import Worker
@@ -103,14 +103,14 @@ def _listen(worker: Worker) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _give_back(store: Store) -> Callable[[int, Sequence[Outcome]], None] | None:
+def _give_back(store: Store) -> Callable[[int, Sequence[Outcome]], Settled] | None:
     """Return what settles from another thread, where the engine can work in any."""
     if not hasattr(store, "inline"):
         return None
     inline: Store = store.inline()
 
-    def give_back(worker: int, outcomes: Sequence[Outcome]) -> None:
-        drive(inline.settle(worker, outcomes))
+    def give_back(worker: int, outcomes: Sequence[Outcome]) -> Settled:
+        return drive(inline.settle(worker, outcomes))
 
     return give_back
 

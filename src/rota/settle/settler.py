@@ -33,38 +33,39 @@ from rota.telemetry.telemetry import Telemetry
 class Holdings:
     """What a worker holds: each claimed job until the store has answered for its outcome.
 
-    Only the event loop's thread writes it.
+    Only the event loop's thread may touch it.
+
+    Attributes:
+        jobs: The jobs as claimed, by token.
     """
 
     def __init__(self) -> None:
-        self.fences: dict[bytes, int] = {}
-        self._open: dict[int, int] = {}
+        self.jobs: dict[bytes, ClaimedJob] = {}
+        self._open: Counter[int] = Counter()
         self._settled_lately: set[bytes] | None = None
 
     def take(self, jobs: Sequence[ClaimedJob]) -> None:
         """Note jobs that a claim or an adoption brought."""
-        counts, fences = self._open, self.fences
-        for job in jobs:
-            fences[job.token] = job.fence
-            counts[job.claim_no] = counts.get(job.claim_no, 0) + 1
+        self.jobs.update({job.token: job for job in jobs})
+        self._open.update([job.claim_no for job in jobs])
 
     def finish(self, claim_numbers: Sequence[int]) -> list[int]:
         """Count jobs off their claims rows; return the rows that have none left."""
-        done, counts = [], self._open
-        for number in claim_numbers:
-            left = counts.get(number, 0) - 1
-            if left > 0:
-                counts[number] = left
-            elif counts.pop(number, None) is not None:
+        done, left = [], self._open
+        for number, count in Counter(claim_numbers).items():
+            if left[number] > count:
+                left[number] -= count
+            elif left.pop(number, 0):
                 done.append(number)
         return done
 
     def forget(self, outcomes: Sequence[Outcome]) -> None:
         """Drop jobs for whose outcomes the store has answered."""
-        fences = self.fences
+        jobs = self.jobs
         for outcome in outcomes:
-            if fences.get(outcome.token) == outcome.fence:
-                del fences[outcome.token]
+            job = jobs.get(outcome.token)
+            if job is not None and job.fence == outcome.fence:
+                del jobs[outcome.token]
         if self._settled_lately is not None:
             self._settled_lately.update(outcome.token for outcome in outcomes)
 
@@ -75,7 +76,16 @@ class Holdings:
     def unknown_of(self, seen: Sequence[ClaimedJob]) -> list[ClaimedJob]:
         """End the look: return the jobs that the store says are ours and that we do not know."""
         lately, self._settled_lately = self._settled_lately or set(), None
-        return [job for job in seen if job.token not in lately and self.fences.get(job.token) != job.fence]
+        return [job for job in seen if job.token not in lately and not self._knows(job)]
+
+    def _knows(self, job: ClaimedJob) -> bool:
+        mine = self.jobs.get(job.token)
+        return mine is not None and mine.fence == job.fence
+
+
+def given_back(job: ClaimedJob) -> Outcome:
+    """Return the outcome of a job that was not started."""
+    return Outcome(job.seq, job.token, job.fence, Kind.GIVEN_BACK)
 
 
 class Settler:
@@ -110,7 +120,10 @@ class Settler:
         self._entropy = entropy
         self._settled = settled
         self._waiting: deque[tuple[Outcome, int]] = deque()
+        self._done_claims: list[int] = []
         self._in_flight = 0
+        self._answered = 0
+        self._given_back = 0
         self._news = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -120,6 +133,17 @@ class Settler:
     def backlog(self) -> int:
         """Outcomes that the store has not answered for."""
         return len(self._waiting) + self._in_flight
+
+    @property
+    def ended(self) -> int:
+        """Runs whose outcomes have been handed over so far, answered for or not."""
+        return self._answered + self.backlog - self._given_back
+
+    def give_back(self, jobs: Sequence[ClaimedJob]) -> None:
+        """Put jobs that were not started back to their places, on the loop's thread."""
+        self._given_back += len(jobs)
+        for job in jobs:
+            self.add(given_back(job), job.claim_no)
 
     def add(self, outcome: Outcome, claim_no: int) -> None:
         """Take an outcome, on the loop's thread."""
@@ -133,6 +157,14 @@ class Settler:
     def add_quietly(self, outcome: Outcome, claim_no: int) -> None:
         """Take an outcome, on any thread; somebody calls ``notice`` on the loop afterwards."""
         self._waiting.append((outcome, claim_no))
+
+    def answered_elsewhere(self, answer: Settled, taken: Sequence[tuple[Outcome, int]]) -> None:
+        """Take the store's answer to outcomes that were settled without this settler, on the loop's thread.
+
+        Claims rows that are done with it are dropped with the next settle; until then they cost nothing but their place.
+        """
+        self._done_claims += self._holdings.finish([number for _, number in taken])
+        self._take_answer(answer, [outcome for outcome, _ in taken])
 
     async def run(self) -> None:
         """Settle what comes in, until cancelled.
@@ -159,10 +191,15 @@ class Settler:
         waiting = self._waiting
         taken = [waiting.popleft() for _ in range(min(len(waiting), SETTLE_JOBS_MAX))]
         batch = [outcome for outcome, _ in taken]
-        done = self._holdings.finish([number for _, number in taken])
+        done = self._done_claims + self._holdings.finish([number for _, number in taken])
+        self._done_claims = []
         self._in_flight = len(batch)
         answer = await self._until_answered(batch, done)
         self._in_flight = 0
+        self._answered += len(batch)
+        self._take_answer(answer, batch)
+
+    def _take_answer(self, answer: Settled, batch: list[Outcome]) -> None:
         self._holdings.forget(batch)
         self._count(answer, batch)
         self._settled(answer, batch)
@@ -190,13 +227,15 @@ class Settler:
         telemetry.count("settles.calls")
         telemetry.count("settles.outcomes", len(batch))
         telemetry.count("settles.stale", len(answer.stale))
-        kinds = Counter([outcome.kind for outcome in batch])
-        telemetry.count("jobs.succeeded", kinds[Kind.SUCCEEDED])
-        telemetry.count("jobs.failed", kinds[Kind.FAILED])
-        telemetry.count("jobs.cancelled", kinds[Kind.CANCELLED])
-        telemetry.count("jobs.expired", kinds[Kind.EXPIRED])
-        telemetry.count("jobs.retried", kinds[Kind.RETRY])
-        telemetry.count("jobs.snoozed", kinds[Kind.SNOOZE])
-        telemetry.count("claims.given_back", kinds[Kind.GIVEN_BACK])
+        kinds = [outcome.kind for outcome in batch]
+        succeeded = kinds.count(Kind.SUCCEEDED)
+        telemetry.count("jobs.succeeded", succeeded)
+        if succeeded < len(batch):
+            telemetry.count("jobs.failed", kinds.count(Kind.FAILED))
+            telemetry.count("jobs.cancelled", kinds.count(Kind.CANCELLED))
+            telemetry.count("jobs.expired", kinds.count(Kind.EXPIRED))
+            telemetry.count("jobs.retried", kinds.count(Kind.RETRY))
+            telemetry.count("jobs.snoozed", kinds.count(Kind.SNOOZE))
+            telemetry.count("claims.given_back", kinds.count(Kind.GIVEN_BACK))
         for token, fence in answer.stale:
             telemetry.emit("job.stale", token=token, fence=fence, worker=self._name)

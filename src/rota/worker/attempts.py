@@ -2,14 +2,17 @@
 
 In that order, and never another; everything else relies on it. An outcome exists only once the handler has returned.
 
+Each job sees a clean context: what it sets in context variables ends with it, and so does a cancellation it left pending.
+
 What can be stopped: an ``async def`` handler is cancelled (time limit, cancel, end of the grace). A ``def`` handler cannot
 be: it is told by flags. One that overruns its limit by more than the grace has its process replaced; its outcome then goes
 into the *will*, which is settled after the process is gone.
 
 Invariants, each with the test that holds it:
-    A job is marked before it is decoded.                    tests/unit/worker/test_hands.py
-    A cancelled handler's outcome is `cancelled`; one that   tests/unit/worker/test_hands.py
+    A job is marked before it is decoded.                      tests/unit/worker/test_worker.py
+    A cancelled handler's outcome is `cancelled`; one that     tests/unit/worker/test_worker.py
       swallows the cancellation has its own outcome.
+    Whatever a handler raises is an outcome.                   tests/unit/worker/test_hands.py
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import Context, copy_context
 from typing import Any
 
 from rota.model.job import ClaimedJob
@@ -49,6 +53,8 @@ class Attempts:
 
     Attributes:
         active: The attempts that are being made, by token.
+        specs: The tasks by the store's numbers.
+        context: The context variables that every job begins with.
     """
 
     def __init__(
@@ -74,15 +80,14 @@ class Attempts:
         self._telemetry = telemetry
         self._timeout_grace_s = timeout_grace_s
         self._overrun = overrun
-        self._cancelled: set[bytes] = set()
+        self.context = copy_context()
         self._loop = asyncio.get_running_loop()
 
-    def cancel(self, token: bytes) -> None:
+    def cancel(self, job: ClaimedJob) -> None:
         """Cancel a job: an ``async def`` handler is cancelled, a ``def`` one sees the flag, a waiting one is not started."""
-        attempt = self.active.get(token)
-        if attempt is None:
-            self._cancelled.add(token)
-        elif not attempt.is_cancel_asked:
+        job.cancel_asked = True  # Before the look at those that run: a thread may be starting it just now.
+        attempt = self.active.get(job.token)
+        if attempt is not None and not attempt.is_cancel_asked:
             attempt.is_cancel_asked = True
             if attempt.task is not None:
                 attempt.task.cancel()
@@ -95,42 +100,47 @@ class Attempts:
                 attempt.task.cancel()
 
     async def run_async(self, row: int, job: ClaimedJob, task: asyncio.Task[None]) -> int:
-        """Run one ``async def`` job and hand its outcome over. Returns when it ended, microseconds since 1970."""
+        """Run one ``async def`` job and hand its outcome over.
+
+        Returns when it ended, microseconds since 1970; 0 when this task must run no other job, since the handler has left a
+        changed context or a cancellation behind.
+        """
         running, spec = self._running, self.specs[job.task_id]
         if running is not None:
             running.mark(row, job.token)
         attempt, outcome = self._begin(job, spec)
+        is_clean = True
         if attempt is not None:
             attempt.task = task
             self.active[job.token] = attempt
+            context = copy_context()
             try:
                 args, kwargs = spec.decode(job.payload)
-                if attempt.deadline_us is None:
+                if attempt.timeout_ms is None:
                     value = await spec.function(*args, **kwargs)
                 else:
                     value = await self._within_limit(attempt, spec.function, args, kwargs)
                 outcome = self._returned(attempt, value)
             except asyncio.CancelledError as error:
                 outcome = self._endings.of_cancellation(attempt, error)
-            except (Exception, SystemExit) as error:  # Whatever a handler raises is an outcome.
+            except BaseException as error:  # Whatever a handler raises is an outcome, SystemExit as well.
                 outcome = self._endings.of_error(attempt, error)
+                is_clean = not isinstance(error, GeneratorExit)
             finally:
                 self.active.pop(job.token, None)
-                if attempt.is_cancel_asked or attempt.is_given_back:
-                    while task.cancelling():
-                        task.uncancel()
+            is_clean = is_clean and not task.cancelling() and _is_unchanged(context)
         assert outcome is not None  # noqa: S101
         self._settler.add(outcome, job.claim_no)
         if running is not None:
             running.clear(row)
-        return outcome.ended_at or 0
+        return outcome.ended_at or 0 if is_clean else 0
 
     async def _within_limit(
         self, attempt: Attempt, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Run a handler, cancelled when its time limit ends."""
-        assert attempt.deadline_us is not None  # noqa: S101
-        limit_s = (attempt.deadline_us - attempt.started_us) / 1e6
+        assert attempt.timeout_ms is not None  # noqa: S101
+        limit_s = attempt.timeout_ms / 1e3
         try:
             async with asyncio.timeout(limit_s) as limit:
                 return await function(*args, **kwargs)
@@ -145,29 +155,34 @@ class Attempts:
         running, spec = self._running, self.specs[job.task_id]
         if running is not None:
             running.mark(row, job.token)
-        attempt, outcome = self._begin(job, spec)
-        if attempt is not None:
-            self.active[job.token] = attempt
-            if attempt.deadline_us is not None:
-                with suppress(RuntimeError):  # The loop is closed: the process ends.
-                    self._loop.call_soon_threadsafe(self._watch_limit, attempt)
-            try:
-                args, kwargs = spec.decode(job.payload)
-                outcome = self._returned(attempt, spec.function(*args, **kwargs))
-            except BaseException as error:  # Whatever a handler raises is an outcome, in a thread SystemExit as well.
-                outcome = self._endings.of_error(attempt, error)
-            finally:
-                self.active.pop(job.token, None)
-        assert outcome is not None  # noqa: S101
+        outcome = self.context.copy().run(self._make_in_thread, job, spec)
         self._settler.add_quietly(outcome, job.claim_no)
         if running is not None:
             running.clear(row)
 
-    def _watch_limit(self, attempt: Attempt) -> None:
+    def _make_in_thread(self, job: ClaimedJob, spec: TaskSpec) -> Outcome:
+        attempt, unstarted = self._begin(job, spec)
+        if attempt is None:
+            assert unstarted is not None  # noqa: S101
+            return unstarted
+        self.active[job.token] = attempt
+        attempt.is_cancel_asked = job.cancel_asked
+        if attempt.timeout_ms is not None:
+            with suppress(RuntimeError):  # The loop is closed: the process ends.
+                self._loop.call_soon_threadsafe(self._watch_limit, attempt, self._clock.boot_ns())
+        try:
+            args, kwargs = spec.decode(job.payload)
+            return self._returned(attempt, spec.function(*args, **kwargs))
+        except BaseException as error:  # Whatever a handler raises is an outcome, SystemExit as well.
+            return self._endings.of_error(attempt, error)
+        finally:
+            self.active.pop(job.token, None)
+
+    def _watch_limit(self, attempt: Attempt, started_ns: int) -> None:
         """Arm the two timers of a ``def`` handler with a time limit: report, then recycle."""
-        assert attempt.deadline_us is not None  # noqa: S101
-        limit_s = (attempt.deadline_us - self._clock.now_us()) / 1e6
-        self._loop.call_later(max(0.0, limit_s), self._is_overdue, attempt)
+        assert attempt.timeout_ms is not None  # noqa: S101
+        passed_s = (self._clock.boot_ns() - started_ns) / 1e9
+        self._loop.call_later(max(0.0, attempt.timeout_ms / 1e3 - passed_s), self._is_overdue, attempt)
 
     def _is_overdue(self, attempt: Attempt) -> None:
         if self.active.get(attempt.job.token) is attempt:
@@ -189,8 +204,7 @@ class Attempts:
     def _begin(self, job: ClaimedJob, spec: TaskSpec) -> tuple[Attempt | None, Outcome | None]:
         """Return the attempt to make, or the outcome of a job that must not be started any more."""
         now_us = self._clock.now_us()
-        if job.cancel_asked or (self._cancelled and job.token in self._cancelled):
-            self._cancelled.discard(job.token)
+        if job.cancel_asked:
             return None, self._endings.of_unstarted(job, spec, Kind.CANCELLED, now_us)
         if job.expires_at is not None and job.expires_at <= now_us and not (job.attempts or job.crashes):
             return None, self._endings.of_unstarted(job, spec, Kind.EXPIRED, now_us)
@@ -207,3 +221,11 @@ class Attempts:
             return self._endings.of_snooze(attempt, value)
         result = None if value is None else self._endings.encode(attempt, value)
         return Outcome(job.seq, job.token, job.fence, Kind.SUCCEEDED, result, None, None, attempt.started_us, now_us)
+
+
+def _is_unchanged(before: Context) -> bool:
+    """Whether the current context has the same variables with the same values as before."""
+    try:
+        return copy_context() == before
+    except Exception:  # Values of users' own that cannot be compared were changed.
+        return False

@@ -7,10 +7,15 @@
 One claim is on its way at a time. Its reply may be lost: then what the store says this worker holds is *adopted*. That look
 also happens once a lease as a sweep, always between two claims, so that a job of a claim on its way is never taken for lost.
 
+Claimed ahead is what will be done soon, going by the past. When the past was wrong, and the next job has not been started
+for a while, all that waits goes back, so that others can take it.
+
 Invariants, each with the test that holds it:
     Jobs of a claim whose reply was lost are run.             tests/unit/worker/test_worker.py
     A job is never adopted twice, nor after its settle.       tests/unit/worker/test_worker.py
-    A worker takes no more than its hands can use soon.       tests/unit/worker/test_worker.py
+    A worker takes no more than its hands can use soon.       tests/unit/worker/test_claimer.py
+    A worker with room probes all slots that may have work.   tests/unit/worker/test_claimer.py
+    A busy, an idle and a paused worker wait; none spins.     tests/unit/worker/test_claimer.py
 """
 
 from __future__ import annotations
@@ -28,10 +33,13 @@ from rota.settle.settler import Holdings
 from rota.store.port import Store, Woken
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.hands import Hands
-from rota.worker.line import QueueLine
+from rota.worker.line import SWEEP_S, QueueLine
 from rota.worker.pace import Pace
 
 _AFFINITY_FIRST_US = 50_000
+
+HOARD_S = 0.25
+"""A job that waits for so long behind running ones, though it was claimed to be started within 50 ms, goes back."""
 
 
 class Claimer:
@@ -48,6 +56,7 @@ class Claimer:
         pace: Its recent speed.
         affinity_wait_us: The longest that a keyed job waits for its own worker.
         epoch_seen: Called with the ring epoch of each claim.
+        give_back: Puts jobs that were not started back, with the reason in words.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class Claimer:
         telemetry: Telemetry,
         affinity_wait_us: int,
         epoch_seen: Callable[[int], None],
+        give_back: Callable[[Sequence[ClaimedJob], str], None],
     ) -> None:
         self._store = store
         self._worker = worker
@@ -81,6 +91,9 @@ class Claimer:
         self._telemetry = telemetry
         self._affinity_wait_us = affinity_wait_us
         self._epoch_seen = epoch_seen
+        self._give_back = give_back
+        self._next_job: ClaimedJob | None = None
+        self._next_since = 0.0
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._look_due = False
@@ -103,11 +116,7 @@ class Claimer:
         else:
             for news in woken:
                 named = self._by_id.get(news.queue_id)
-                if named is None:
-                    continue
-                if named.is_paused:
-                    named.slots.suspect_all()
-                elif not named.slots.heard(news.slot, news.place):
+                if named is not None and not named.heard(news.slot, news.place):
                     named.steal_at = min(named.steal_at, now_s + self._entropy.uniform(0.02, 0.06))
         self._news.set()
 
@@ -138,11 +147,8 @@ class Claimer:
         """
         while not self._is_stopping:
             self._news.clear()
-            if await self._round():
-                continue
-            if not (self._hands.busy or self._hands.todo):
-                self._pace.resting()
-            if not self._is_stopping:
+            if not await self._round() and not self._is_stopping:
+                self._relieve()
                 await self._wait()
 
     async def claim_once(self) -> bool:
@@ -172,31 +178,45 @@ class Claimer:
 
     def _in_turn(self) -> list[QueueLine]:
         """Return the queues, each time beginning with another one."""
-        self._lines.append(self._lines.pop(0))
+        self._lines = [*self._lines[1:], *self._lines[:1]]
         return self._lines
 
     def _room(self) -> int:
         hands = self._hands
-        return min(hands.free + self._pace.ahead(self._clock.boot_ns()) - len(hands.todo), CLAIM_JOBS_MAX)
+        return min(hands.free + self._pace.ahead(hands.ended, hands.busy_ns) - len(hands.todo), CLAIM_JOBS_MAX)
 
     async def _claim_for(self, line: QueueLine) -> int:
         now_s = self._loop.time()
         brought = 0
         if line.wants_probe(now_s, self._clock.now_us()):
-            room = self._room()
-            if room <= max(0, self._hands.concurrency // 4 if self._hands.todo else 0):
+            if not self._is_room_worth_it():
                 return 0
-            brought = await self._claim_own(line, room)
+            brought = await self._claim_own(line)
+            while not brought and line.wants_probe(now_s, 0) and self._room() > 0 and not self._is_stopping:
+                # The probe was for a part of them only, or there was news meanwhile.
+                brought = await self._claim_own(line)
         if brought:
             line.found_own(self._loop.time(), self._entropy.uniform(0, 0.5))
-        elif not line.is_paused and self._hands.free and not self._hands.todo and now_s >= line.steal_at:
+        elif self._is_idle and not line.is_paused and now_s >= line.steal_at:
             brought = await self._claim_elsewhere(line)
             line.looked_elsewhere(brought, self._loop.time(), self._entropy.uniform(0, 0.5))
         return brought
 
-    async def _claim_own(self, line: QueueLine, room: int) -> int:
+    @property
+    def _is_idle(self) -> bool:
+        return self._hands.free > 0 and not self._hands.todo
+
+    def _is_room_worth_it(self) -> bool:
+        """Whether there is room; a little more of it while there still are jobs to start, since a claim has its price."""
+        return self._room() > (self._hands.concurrency // 4 if self._hands.todo else 0)
+
+    async def _claim_own(self, line: QueueLine) -> int:
+        room = self._room()
+        if room <= 0:
+            return 0
         slots, cursors = line.slots.next_probe()
         if not slots:
+            line.slots.failed()
             return 0
         try:
             claim = await self._store.claim(
@@ -218,8 +238,8 @@ class Claimer:
         wait_us = min(max(4 * int(self._pace.run_us), _AFFINITY_FIRST_US), self._affinity_wait_us)
         before = self._clock.now_us() - wait_us
         slots = await self._store.ready_elsewhere(line.queue_id, line.slots.own, keyed_before=before)
-        room = self._hands.free
-        if not slots or not room:
+        room = self._room()
+        if not slots or room <= 0 or not self._is_idle:
             return 0
         claim = await self._store.claim(
             self._worker, line.queue_id, slots, room, tasks=self._tasks, keyed_before=before, stages=False
@@ -253,8 +273,8 @@ class Claimer:
             raise
         unknown = self._holdings.unknown_of(held)
         for job in held:
-            if job.cancel_asked:
-                self._hands.cancel(job.token)
+            if job.cancel_asked and (mine := self._holdings.jobs.get(job.token)) is not None:
+                self._hands.cancel(mine)
         if unknown:
             self._telemetry.emit("jobs.adopted", worker=self._name, jobs=len(unknown))
             self._telemetry.count("claims.adopted", len(unknown))
@@ -263,13 +283,26 @@ class Claimer:
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _relieve(self) -> None:
+        """Give back what waits although the next job has not been started for a while."""
+        todo, now_s = self._hands.todo, self._loop.time()
+        try:
+            next_job = todo[0]
+        except IndexError:
+            self._next_job = None
+            return
+        if next_job is not self._next_job:
+            self._next_job, self._next_since = next_job, now_s
+        elif now_s - self._next_since >= HOARD_S:
+            self._give_back(self._hands.take_back(), "those before them take longer than was expected")
+            self._next_job = None
+
     async def _wait(self) -> None:
         """Wait for news, or until something falls due, or until it is time to look anyway."""
-        if self._hands.free or len(self._hands.todo) < self._hands.concurrency:
-            now_s, now_us = self._loop.time(), self._clock.now_us()
-            wait_s = min(line.wait_s(now_s, now_us) for line in self._lines)
-        else:
-            wait_s = 1.0
+        now_s, now_us, is_idle = self._loop.time(), self._clock.now_us(), self._is_idle
+        wait_s = min((line.wait_s(now_s, now_us, is_idle=is_idle) for line in self._lines), default=SWEEP_S)
+        if self._hands.todo:
+            wait_s = min(wait_s, HOARD_S)
         if wait_s <= 0:
             await asyncio.sleep(0.001)
             return

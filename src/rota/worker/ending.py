@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import Any
 
 from rota.errors import InvalidArgumentsError, LimitError
@@ -39,6 +40,13 @@ class Endings:
         try:
             return attempt.spec.encode_result(value)
         except (InvalidArgumentsError, LimitError) as error:
+            if inspect.isawaitable(value):
+                if inspect.iscoroutine(value):
+                    value.close()
+                raise Fail(
+                    f"task {attempt.spec.name} is a plain function that returned an awaitable, which nobody awaited. "
+                    "Declare it with `async def`."
+                ) from error
             raise Fail(f"the result cannot be kept: {error.message}") from error
 
     def time_limit(self, attempt: Attempt) -> JobTimeoutError:

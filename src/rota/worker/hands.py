@@ -8,8 +8,15 @@ A worker has as many *seats* as jobs it may run at once. Whoever finishes a job 
 itself: a coroutine without a new task, a thread without a trip to the loop. Only a job of the other kind is handed across,
 seat and all. So a busy worker starts no task, no thread and no timer for a job (unless it has a time limit).
 
+No job sees what another left behind: a coroutine whose handler left a context variable changed or a cancellation pending
+ends, and another takes its row and its seat; a thread runs each job in a copy of the context that the worker began with.
+
 Invariants, each with the test that holds it:
     Never more jobs at once than seats.                      tests/unit/worker/test_hands.py
+    No seat is lost, whatever a handler does.                tests/unit/worker/test_hands.py
+    No job sees another's context variables.                 tests/unit/worker/test_hands.py
+    A job taken back is not started; one handed across       tests/unit/worker/test_hands.py
+      while the worker ends can be taken back.
 """
 
 from __future__ import annotations
@@ -27,6 +34,9 @@ from rota.runtime.clock import Clock
 from rota.settle.settler import Settler
 from rota.worker.attempts import Attempts
 
+_CLOSE_S = 1.0
+"""How long handlers may take to end once they were cancelled for good."""
+
 _STRETCH_US = 5_000
 """How long coroutines that never wait may keep the loop from everything else."""
 
@@ -38,7 +48,7 @@ class Hands:
         concurrency: Seats.
         attempts: Runs one job.
         settler: Is told when threads have put outcomes in.
-        clock: How long the loop has been kept from everything else.
+        clock: How long jobs have been running, and the loop has been kept from everything else.
         wants_more: Called on the loop when there is room for more jobs.
 
     Attributes:
@@ -72,6 +82,8 @@ class Hands:
         self._low = max(1, concurrency // 2)
         self._is_closing = False
         self._starts = True
+        self._busy_ns = 0
+        self._busy_since_ns = 0
         self._rested = asyncio.Event()
         self._broken: asyncio.Future[None] = self.loop.create_future()
 
@@ -83,14 +95,15 @@ class Hands:
         self.todo.extend(jobs)
         self._fill_seats()
 
-    def cancel(self, token: bytes) -> None:
-        """Cancel a job that is running or waiting here; any other token is ignored."""
-        if token in self._attempts.active or any(job.token == token for job in self.todo):
-            self._attempts.cancel(token)
+    def cancel(self, job: ClaimedJob) -> None:
+        """Cancel a job that this worker holds."""
+        self._attempts.cancel(job)
 
     def start_nothing(self) -> None:
         """Let running jobs finish, and start no other."""
         self._starts = False
+        if not self.busy:
+            self._rested.set()
 
     def take_back(self) -> list[ClaimedJob]:
         """Take back all jobs that have not been started. Safe on any thread, also while the loop is blocked."""
@@ -105,9 +118,20 @@ class Hands:
         """Jobs that are running."""
         return self.concurrency - self.free
 
+    @property
+    def busy_ns(self) -> int:
+        """For how long any job has been running, in all, nanoseconds."""
+        since_ns = self._busy_since_ns
+        return self._busy_ns + (self._clock.boot_ns() - since_ns if since_ns else 0)
+
+    @property
+    def ended(self) -> int:
+        """How many jobs have been run."""
+        return self._settler.ended
+
     async def rest(self) -> None:
-        """Wait until no job is running or waiting to."""
-        while self.busy or self.todo:
+        """Wait until no job is running or about to be started."""
+        while self.busy or (self.todo and self._starts):
             self._rested.clear()
             await self._rested.wait()
 
@@ -115,16 +139,25 @@ class Hands:
         """Wait for ever, unless a hand ends by an error of rota's own, which is then raised."""
         await self._broken
 
-    def _hand_ended(self, hand: asyncio.Task[None]) -> None:
-        if not hand.cancelled() and (error := hand.exception()) is not None and not self._broken.done():
+    def _break(self, error: BaseException) -> None:
+        if not self._broken.done():
             self._broken.set_exception(error)
 
+    def _hand_ended(self, hand: asyncio.Task[None]) -> None:
+        if not hand.cancelled() and (error := hand.exception()) is not None:
+            self._break(error)
+
     async def close(self) -> None:
-        """Let go of coroutines and idle threads; a thread inside a handler is left to the end of the process."""
+        """Let go of coroutines and idle threads.
+
+        A handler that does not end when it is cancelled, and a thread inside of one, are left to the end of the process.
+        """
         self._is_closing = True
+        self._broken.cancel()
         for task in self._coroutines:
             task.cancel()
-        await asyncio.gather(*self._coroutines, return_exceptions=True)
+        if self._coroutines:
+            await asyncio.wait(self._coroutines, timeout=_CLOSE_S)
         for _ in self._threads:
             self._for_threads.put(None)
         if not self.busy:
@@ -145,16 +178,37 @@ class Hands:
         """Give free seats to coroutines while there are jobs."""
         waiting = min(self.free, len(self.todo)) if self._starts else 0
         for _ in range(waiting):
-            self.free -= 1
-            if self._parked:
-                self._parked.pop().set_result(None)
-            else:
-                row = len(self._coroutines)
-                hand = self.loop.create_task(self._hand(row))
-                hand.add_done_callback(self._hand_ended)
-                self._coroutines.append(hand)
+            self._take_seat()
+            self._wake_hand()
+
+    def _wake_hand(self) -> None:
+        """Give a seat that has been taken to a parked coroutine, else to a new one."""
+        while self._parked:
+            parked = self._parked.pop()
+            if not parked.done():  # It may have been cancelled just now; see _park.
+                parked.set_result(None)
+                return
+        self._coroutines.append(self._new_hand(len(self._coroutines)))
+
+    def _take_seat(self) -> None:
+        if self.free == self.concurrency:
+            self._busy_since_ns = self._clock.boot_ns()
+        self.free -= 1
+
+    def _seat_freed(self) -> None:
+        self.free += 1
+        if self.free == self.concurrency:
+            self._busy_ns, self._busy_since_ns = self.busy_ns, 0
+            if not (self.todo and self._starts):
+                self._rested.set()
+        self._wants_more()
 
     # ── coroutines ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _new_hand(self, row: int) -> asyncio.Task[None]:
+        hand = self.loop.create_task(self._hand(row), context=self._attempts.context.copy())
+        hand.add_done_callback(self._hand_ended)
+        return hand
 
     async def _hand(self, row: int) -> None:
         """Run jobs one after the other while there are any; then park. Begins, and goes on after parking, with a seat."""
@@ -177,26 +231,48 @@ class Hands:
             if len(todo) < self._low:
                 self._wants_more()
             ended_us = await attempts.run_async(row, job, task)
+            if not ended_us:
+                self._replace(row)
+                return
             if ended_us - stretch_from > _STRETCH_US or ended_us < stretch_from:
-                await asyncio.sleep(0)
+                await self._let_others()
                 stretch_from = self._clock.now_us()
+
+    async def _let_others(self) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self._is_closing:
+                raise
+
+    def _replace(self, row: int) -> None:
+        """Give the seat to a new hand, since this one must run no other job."""
+        if self._is_closing or self.loop.is_closed():
+            self._seat_freed()
+        else:
+            self._coroutines[row] = self._new_hand(row)
 
     async def _park(self, *, has_seat: bool = True) -> None:
         """Give the seat up and wait for another."""
         if has_seat:
             self._seat_freed()
         if self.todo and self.free and self._starts:
-            self.free -= 1
+            self._take_seat()
             return
-        parked: asyncio.Future[None] = self.loop.create_future()
-        self._parked.append(parked)
-        await parked
-
-    def _seat_freed(self) -> None:
-        self.free += 1
-        if self.free == self.concurrency and not self.todo:
-            self._rested.set()
-        self._wants_more()
+        while True:
+            parked: asyncio.Future[None] = self.loop.create_future()
+            self._parked.append(parked)
+            try:
+                await parked
+            except asyncio.CancelledError:
+                # Unless the worker ends, this was meant for a job that is over: some code kept this task to cancel it later.
+                if self._is_closing:
+                    raise
+                if parked.cancelled():
+                    with suppress(ValueError):
+                        self._parked.remove(parked)
+                    continue
+            return
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -213,13 +289,14 @@ class Hands:
 
     def _work(self, row: int) -> None:
         """Run jobs in a thread: each that is handed over, then as many as it finds."""
-        while True:
-            given = self._for_threads.get()
-            while given is not None:
-                self._attempts.run_in_thread(row, given)
-                given = self._next_for_thread()
-            if self._is_closing:
-                return
+        try:
+            while not self._is_closing:
+                given = self._for_threads.get()
+                while given is not None:
+                    self._attempts.run_in_thread(row, given)
+                    given = self._next_for_thread()
+        except BaseException as error:  # rota's own: what handlers raise is an outcome.
+            self._tell_loop(self._break, error)
 
     def _next_for_thread(self) -> ClaimedJob | None:
         """Take the next job with the seat that has just become free, or give the seat back to the loop."""

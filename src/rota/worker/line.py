@@ -1,4 +1,10 @@
-"""One queue, as one worker sees it: its slots, what falls due, and when to look elsewhere."""
+"""One queue, as one worker sees it: its slots, what falls due, and when to look elsewhere.
+
+Invariants, each with the test that holds it:
+    What a wait is for is what the next look would do.         tests/unit/worker/test_line.py
+    A slot that was skipped is tried again, soon, then less    tests/unit/worker/test_line.py
+      often; news is not held up by that.
+"""
 
 from __future__ import annotations
 
@@ -51,12 +57,23 @@ class QueueLine:
         """Whether a claim is worth sending now. Turns a sweep or a due time that has come into suspects."""
         if now_s >= self.sweep_at or (self.next_due_at is not None and self.next_due_at <= now_us):
             self.sweep_at = now_s + SWEEP_S
-            self.next_due_at = None
+            self.next_due_at = self.retry_at = None
             self.slots.suspect_all()
             return True
-        if self.retry_at is not None and now_s < self.retry_at:
-            return False
+        if self.retry_at is not None:
+            if now_s < self.retry_at:
+                return False
+            self.retry_at = None
         return self.slots.has_suspects
+
+    def heard(self, slot: int, place: int) -> bool:
+        """Take the news that something in a slot may be claimable. Returns whether the slot is this worker's."""
+        if self.is_paused:
+            self.slots.suspect_all()
+        elif not self.slots.heard(slot, place):
+            return False
+        self.retry_at = None
+        return True
 
     def note_due(self, due_at: int | None) -> None:
         """Remember a due time ahead."""
@@ -81,9 +98,17 @@ class QueueLine:
         self._steal_s = 0.0 if stolen else min(STEAL_LONGEST_S, max(self._steal_s, STEAL_FIRST_S / 2) * 2)
         self.steal_at = now_s + self._steal_s * (1 + jitter)
 
-    def wait_s(self, now_s: float, now_us: int) -> float:
-        """Return how long to wait for news before looking again anyway."""
-        until = min(self.sweep_at, self.steal_at, self.retry_at or self.sweep_at) - now_s
+    def wait_s(self, now_s: float, now_us: int, *, is_idle: bool) -> float:
+        """Return how long to wait for news before looking again anyway.
+
+        Args:
+            is_idle: There are free hands and nothing to start, so that a look at others' slots would be made.
+        """
+        until = self.sweep_at - now_s
+        if is_idle and not self.is_paused:
+            until = min(until, self.steal_at - now_s)
+        if self.retry_at is not None:
+            until = min(until, self.retry_at - now_s)
         if self.next_due_at is not None:
             until = min(until, (self.next_due_at - now_us) / 1e6)
         return max(until, 0.0)

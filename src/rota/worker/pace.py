@@ -2,6 +2,13 @@
 
 Slow jobs are never hoarded: a worker that takes a minute for each claims only as many as it has free hands. Fast ones come
 a thousand at a time, or the way to the store would be most of the work.
+
+Only time in which a job was running counts. Counted by the wall, a slow store would make the worker look slow, the worker
+would claim less for it, and would so stay slow.
+
+Invariants, each with the test that holds it:
+    A worker whose pace has dropped claims by the new one.      tests/unit/worker/test_pace.py
+    Waiting for the store does not make a worker claim less.    tests/unit/worker/test_pace.py
 """
 
 from __future__ import annotations
@@ -12,39 +19,39 @@ AHEAD_S = 0.05
 """How far ahead a worker claims."""
 
 _NEW_WEIGHT = 0.5
+_SAMPLE_NS = 1_000_000
+"""The shortest time that says anything about speed."""
 
 
 class Pace:
-    """A worker's own recent speed, in jobs a second while it had work."""
+    """A worker's own recent speed, in jobs a second while any ran."""
 
     def __init__(self) -> None:
         self._rate = 0.0
         self._run_us = 0.0
         self._done = 0
-        self._since_ns = 0
+        self._busy_ns = 0
 
-    def resting(self) -> None:
-        """Nothing to do: the time from here on says nothing about speed."""
-        self._since_ns = 0
-
-    def finished(self, jobs: int, run_us: float) -> None:
-        """Count jobs that ended.
-
-        Args:
-            jobs: How many.
-            run_us: The run time of a typical one of them, microseconds.
-        """
-        self._done += jobs
+    def ran(self, run_us: float) -> None:
+        """Take the run time of a typical recent job, microseconds."""
         self._run_us += _NEW_WEIGHT * (run_us - self._run_us)
 
-    def ahead(self, now_ns: int) -> int:
-        """Return how many jobs will be done within the next 50 ms, 0 to 1,000."""
-        if self._since_ns and self._done:
-            sample = self._done / max((now_ns - self._since_ns) / 1e9, 1e-6)
-            self._rate += _NEW_WEIGHT * (sample - self._rate)
-        if self._done or not self._since_ns:
-            self._done, self._since_ns = 0, now_ns
-        return min(int(self._rate * AHEAD_S), CLAIM_JOBS_MAX)
+    def ahead(self, done: int, busy_ns: int) -> int:
+        """Return how many jobs will be done within the next 50 ms of running, 0 to 1,000.
+
+        Args:
+            done: How many jobs have been run so far.
+            busy_ns: For how long any was running, in all, nanoseconds.
+        """
+        more, passed_ns = done - self._done, busy_ns - self._busy_ns
+        rate = self._rate
+        if passed_ns >= _SAMPLE_NS and more > 0:
+            self._done, self._busy_ns = done, busy_ns
+            rate = self._rate = rate + _NEW_WEIGHT * (more * 1e9 / passed_ns - rate)
+        elif passed_ns > 0:
+            # Whatever the past was like, by now not more than this has been done.
+            rate = min(rate, (more + 1) * 1e9 / passed_ns)
+        return min(int(rate * AHEAD_S), CLAIM_JOBS_MAX)
 
     @property
     def run_us(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from rota.errors import StoreError
+from rota.errors import StoreBrokenError, StoreError
 from rota.ring.member import Member
 from rota.ring.ring import Ring
 from rota.runtime.entropy import Entropy
@@ -66,7 +66,11 @@ class RingFollower:
         self._news.set()
 
     async def run(self) -> None:
-        """Look who is there whenever the epoch has changed, until cancelled."""
+        """Look who is there whenever the epoch has changed, until cancelled.
+
+        Raises:
+            StoreBrokenError: The store reported a disk error.
+        """
         tries = 0
         while True:
             await self._news.wait()
@@ -74,6 +78,8 @@ class RingFollower:
             try:
                 await self.look()
                 tries = 0
+            except StoreBrokenError:
+                raise
             except StoreError:
                 tries += 1
                 self._news.set()

@@ -17,36 +17,32 @@ its outcome is left as a will; exit 75. *Disowned*: declared dead by others; sta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from rota.errors import NodeClosedError, StoreBrokenError, StoreError
-from rota.model.job import ClaimedJob
-from rota.model.outcome import Kind, Outcome
 from rota.model.task import TaskSpec
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.runtime.patience import store_pause_s
-from rota.settle.settler import Holdings, Settler
-from rota.store.port import NewWorker, Registered, Settled, Store, Wake
+from rota.store.port import NewWorker, Store
 from rota.telemetry.telemetry import Telemetry
-from rota.worker.attempt import Attempt
-from rota.worker.attempts import Attempts
-from rota.worker.claimer import Claimer
-from rota.worker.ending import Endings
 from rota.worker.guard import LoopGuard
-from rota.worker.hands import Hands
-from rota.worker.line import QueueLine
 from rota.worker.order import CLOSED, DRAINED, RECYCLE, WorkerOrder
-from rota.worker.pace import Pace
-from rota.worker.rings import RingFollower
 from rota.worker.running import RunningTable
+from rota.worker.station import GiveBack, Station
 
 _T = TypeVar("_T")
 
 _LAST_CLAIM_S = 5.0
 """How long a worker that ends waits for the claim that is on its way. What it misses is released after its end."""
+
+_INTERRUPTED_S = 1.0
+"""How long ``async def`` handlers may take to end once they were cancelled after the grace."""
+
+_LEAVE_S = 1.0
+"""How long a worker that is done waits for the store to take it out of the ring. Its supervisor does it, too."""
 
 
 class Worker:
@@ -57,8 +53,7 @@ class Worker:
         specs: The tasks that it knows, by name.
         order: What its supervisor told it.
         running: Where running jobs are marked for after a crash; ``None`` when nobody would look.
-        give_back: Settles outcomes from another thread while the loop is blocked, and returns when it is done; ``None``
-            where that cannot be.
+        give_back: Settles outcomes from another thread while the loop is blocked; ``None`` where that cannot be.
         pid: For people.
     """
 
@@ -72,7 +67,7 @@ class Worker:
         clock: Clock,
         entropy: Entropy,
         telemetry: Telemetry,
-        give_back: Callable[[int, Sequence[Outcome]], None] | None = None,
+        give_back: GiveBack | None = None,
         pid: int = 0,
     ) -> None:
         self._store = store
@@ -86,36 +81,40 @@ class Worker:
         self._pid = pid
         self._exit_code = DRAINED
         self._ending = asyncio.Event()
-        self._start_nothing: Callable[[], None] = lambda: None
-        self._will: list[Outcome] = []
-        self._given_back = 0
+        self._station: Station | None = None
+        self._incarnation = 0
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> int:
-        """Register, work until asked to end, and return the exit code."""
+        """Register, work until asked to end, and return the exit code.
+
+        Raises:
+            StoreBrokenError: The store reported a disk error. Nothing was settled past it.
+        """
+        given_back = 0
         try:
-            await self._register()
+            station = await self._unless_ended(self._register())
+            if station is not None:
+                await self._work_at(station)
+                given_back = station.given_back
         except NodeClosedError:
-            self._telemetry.emit("worker.disowned", worker=self._order.name)
-            return CLOSED
-        duty = self._work_alone if self._order.is_alone else self._work
-        stop_listening = self._store.listen(f"worker-{self._me.id}", self._heard)
-        try:
-            await duty()
-        finally:
-            stop_listening()
+            self._disowned()
+        except StoreBrokenError as error:
+            self._telemetry.emit("store.broken", store=self._store.url, error=error)
+            raise
         self._telemetry.emit(
-            "worker.ended", worker=self._me.name, pid=self._pid, code=self._exit_code, given_back=self._given_back
+            "worker.ended", worker=self._order.name, pid=self._pid, code=self._exit_code, given_back=given_back
         )
         return self._exit_code
 
     def drain(self) -> None:
         """Ask the worker to end in good order: finish what runs, give back the rest."""
-        self._start_nothing()
+        if self._station is not None:
+            self._station.hands.start_nothing()
         self._ending.set()
 
-    async def _register(self) -> None:
+    async def _register(self) -> Station:
         order = self._order
         queues = list(order.queues) or sorted({spec.queue for spec in self._specs.values()})
         new = NewWorker(
@@ -128,103 +127,69 @@ class Worker:
             is_alone=order.is_alone,
             pid=self._pid,
         )
-        self._me = await self._until_stored(lambda: self._store.register_worker(new))
-        self._build(self._me)
+        me = self._me = await self._until_stored(lambda: self._store.register_worker(new))
+        self._incarnation = me.id
+        self._station = Station(
+            self._store,
+            me,
+            self._specs,
+            order,
+            running=self._running,
+            clock=self._clock,
+            entropy=self._entropy,
+            telemetry=self._telemetry,
+            give_back=self._give_back,
+            recycle=self._recycle,
+        )
         self._telemetry.emit(
             "worker.registered",
-            worker=self._me.name,
-            incarnation=self._me.id,
+            worker=me.name,
+            incarnation=me.id,
             pid=self._pid,
-            epoch=self._me.epoch,
+            epoch=me.epoch,
             queues=queues,
             tasks=len(self._specs),
             concurrency=order.concurrency,
         )
+        return self._station
 
-    def _build(self, me: Registered) -> None:
-        order = self._order
-        self._lines = [QueueLine(queue_id, name) for name, queue_id in me.queue_ids.items()]
-        self._holdings = Holdings()
-        self._pace = Pace()
-        self._endings = Endings(me.name, clock=self._clock, entropy=self._entropy, telemetry=self._telemetry)
-        self._settler = Settler(
-            self._store,
-            me.id,
-            me.name,
-            self._holdings,
-            telemetry=self._telemetry,
-            entropy=self._entropy,
-            settled=self._settled,
-        )
-        self._attempts = Attempts(
-            {task_id: self._specs[name] for name, task_id in me.task_ids.items()},
-            {queue_id: name for name, queue_id in me.queue_ids.items()},
-            running=self._running,
-            settler=self._settler,
-            endings=self._endings,
-            clock=self._clock,
-            telemetry=self._telemetry,
-            timeout_grace_s=order.timeout_grace_s,
-            overrun=self._overran,
-        )
-        self._hands = Hands(
-            order.concurrency,
-            self._attempts,
-            settler=self._settler,
-            clock=self._clock,
-            wants_more=self._wants_more,
-        )
-        self._start_nothing = self._hands.start_nothing
-        self._rings = RingFollower(
-            self._store,
-            me.name,
-            self._lines,
-            telemetry=self._telemetry,
-            entropy=self._entropy,
-            changed=self._wants_more,
-        )
-        self._claimer = Claimer(
-            self._store,
-            me.id,
-            me.name,
-            self._lines,
-            list(me.task_ids.values()),
-            hands=self._hands,
-            holdings=self._holdings,
-            pace=self._pace,
-            clock=self._clock,
-            entropy=self._entropy,
-            telemetry=self._telemetry,
-            affinity_wait_us=int(order.affinity_wait_s * 1e6),
-            epoch_seen=self._rings.epoch_seen,
-        )
+    async def _work_at(self, station: Station) -> None:
+        stop_listening = self._store.listen(f"worker-{self._incarnation}", station.heard)
+        try:
+            await (self._work_alone(station) if self._order.is_alone else self._work(station))
+        finally:
+            stop_listening()
 
     # ── work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _work(self) -> None:
+    async def _work(self, station: Station) -> None:
         """Claim, run and settle until asked to end, disowned, or broken."""
-        loop = asyncio.get_running_loop()
-        await self._until_stored(self._rings.look)
-        settling = loop.create_task(self._settler.run())
-        claiming = loop.create_task(self._claimer.run())
-        rings = loop.create_task(self._rings.run())
-        sweeping = loop.create_task(self._sweep())
-        ending = loop.create_task(self._ending.wait())
-        guard = LoopGuard(self._clock, lambda: self._hands.todo, self._loop_blocked) if self._give_back else None
+        await self._unless_ended(self._until_stored(station.rings.look))
+        if self._ending.is_set():
+            return
+        create = asyncio.get_running_loop().create_task
+        settling, claiming = create(station.settler.run()), create(station.claimer.run())
+        tasks = [
+            claiming,
+            create(station.rings.run()),
+            create(self._sweep(station)),
+            create(self._ending.wait()),
+            create(station.hands.broken()),
+        ]
+        guard = LoopGuard(self._clock, station.hands.todo, station.loop_blocked) if self._give_back else None
         if guard is not None:
             guard.start()
-        tasks = [claiming, rings, sweeping, ending, loop.create_task(self._hands.broken())]
         try:
             await asyncio.wait([*tasks, settling], return_when=asyncio.FIRST_COMPLETED)
-            self._claimer.stop()
+            station.hands.start_nothing()
+            station.claimer.stop()
             await asyncio.wait([claiming], timeout=_LAST_CLAIM_S)
             await _cancel(tasks)
-            if claiming.done() and not claiming.cancelled() and isinstance(claiming.exception(), NodeClosedError):
-                self._telemetry.emit("worker.disowned", worker=self._me.name, incarnation=self._me.id)
-                self._exit_code = CLOSED
+            if _has_raised(claiming, NodeClosedError):
+                self._disowned()
             for task in (*tasks, settling):
                 _raise_unless_closed(task)
-            await self._finish(settling)
+            await self._finish(station, settling)
         finally:
             if guard is not None:
                 guard.stop()
@@ -232,136 +197,100 @@ class Worker:
 
     async def run_until_idle(self) -> None:
         """Work in a test: until nothing that is due can be claimed, nothing runs and everything is settled."""
-        await self._register()
-        await self._rings.look()
-        loop = asyncio.get_running_loop()
-        settling = loop.create_task(self._settler.run())
+        station = await self._register()
+        hands = station.hands
+        await station.rings.look()
+        create = asyncio.get_running_loop().create_task
+        settling, broken = create(station.settler.run()), create(hands.broken())
         try:
             while True:
-                for line in self._lines:
+                for line in station.lines:
                     line.slots.suspect_all()
-                if not await self._claimer.claim_once() and not self._hands.todo and not self._hands.busy:
+                if not await station.claimer.claim_once() and not hands.todo and not hands.busy:
                     break
-                await self._hands.rest()
-                await self._settler.drained()
+                await _first_of(hands.rest(), settling, broken)
+                await _first_of(station.settler.drained(), settling, broken)
         finally:
-            await _cancel([settling])
-            await self._hands.close()
+            await _cancel([settling, broken])
+            await hands.close()
 
-    async def _work_alone(self) -> None:
+    async def _work_alone(self, station: Station) -> None:
         """Run one suspect, then end."""
-        claim = await self._until_stored(lambda: self._store.claim_alone(self._me.id, list(self._me.task_ids.values())))
-        if not claim.jobs:
+        tasks = list(self._me.task_ids.values())
+        claiming = self._until_stored(lambda: self._store.claim_alone(self._incarnation, tasks))
+        claim = await self._unless_ended(claiming)
+        if claim is None or not claim.jobs:
             return
-        settling = asyncio.get_running_loop().create_task(self._settler.run())
-        ending = asyncio.get_running_loop().create_task(self._ending.wait())
+        create = asyncio.get_running_loop().create_task
+        settling, ending, broken = (
+            create(station.settler.run()),
+            create(self._ending.wait()),
+            create(station.hands.broken()),
+        )
         try:
-            self._holdings.take(claim.jobs)
-            self._hands.take(list(claim.jobs))
-            resting = asyncio.get_running_loop().create_task(self._hands.rest())
-            await asyncio.wait([resting, ending, settling], return_when=asyncio.FIRST_COMPLETED)
-            resting.cancel()
+            station.holdings.take(claim.jobs)
+            station.hands.take(list(claim.jobs))
+            await _first_of(station.hands.rest(), ending, settling, broken)
             _raise_unless_closed(settling)
-            await self._finish(settling)
+            _raise_unless_closed(broken)
+            await self._finish(station, settling)
         finally:
-            await _cancel([settling, ending])
+            await _cancel([settling, ending, broken])
 
-    async def _finish(self, settling: asyncio.Task[None]) -> None:
+    async def _finish(self, station: Station, settling: asyncio.Task[None]) -> None:
         """End in good order: nothing is started any more."""
-        grace_s = self._order.grace_s
-        self._telemetry.emit("worker.draining", worker=self._me.name, running=self._hands.busy, grace_s=grace_s)
-        if not self._order.is_alone:
-            with suppress(StoreError):
-                await self._store.drain_worker(self._me.id)
-        self._start_nothing()
-        self._return(self._hands.take_back())
+        grace_s, hands = self._order.grace_s, station.hands
+        self._telemetry.emit("worker.draining", worker=self._me.name, running=hands.busy, grace_s=grace_s)
+        hands.start_nothing()
+        station.put_back(hands.take_back(), "the worker ends")
+        leaving = asyncio.get_running_loop().create_task(self._leave_ring())
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self._hands.rest()
-        if self._hands.busy:
-            self._attempts.interrupt()
+                await hands.rest()
+        if hands.busy:
+            station.attempts.interrupt()
             with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._hands.rest()
-        drained = asyncio.get_running_loop().create_task(self._settler.drained())
-        await asyncio.wait([drained, settling], return_when=asyncio.FIRST_COMPLETED)
-        await _cancel([drained])
-        self._leave_will()
-        await self._hands.close()
+                async with asyncio.timeout(_INTERRUPTED_S):
+                    await hands.rest()
+        # A thread may have handed a job across while the first were taken back.
+        station.put_back(hands.take_back(), "the worker ends")
+        await _first_of(station.settler.drained(), settling)
+        await asyncio.wait([leaving], timeout=_LEAVE_S)
+        await _cancel([leaving])
+        station.leave_will()
+        await hands.close()
 
-    # ── news ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _leave_ring(self) -> None:
+        """Leave the ring, while the jobs finish: a store that is slow to answer must not use up the grace."""
+        if not self._order.is_alone:
+            with suppress(StoreError):
+                await self._store.drain_worker(self._incarnation)
 
-    def _heard(self, wake: Wake) -> None:
-        """Take a wake-up."""
-        if wake.woken is None or wake.woken:
-            self._claimer.heard(wake.woken)
-        for token in wake.cancels:
-            self._hands.cancel(token)
-        if wake.is_epoch:
-            self._rings.look_soon()
-
-    def _settled(self, answer: Settled, batch: Sequence[Outcome]) -> None:
-        """After a settle: the next jobs of its keys may be claimed, and retries fall due."""
-        last = batch[-1]
-        if last.started_at is not None and last.ended_at is not None:
-            self._pace.finished(len(batch), max(0, last.ended_at - last.started_at))
-        else:
-            self._pace.finished(len(batch), self._pace.run_us)
-        if answer.woken:
-            self._claimer.heard(answer.woken)
-        for outcome in batch:
-            if outcome.due_at is not None:
-                self._claimer.note_due(outcome.due_at)
-
-    def _wants_more(self) -> None:
-        self._claimer.nudge()
-
-    async def _sweep(self) -> None:
+    async def _sweep(self, station: Station) -> None:
         """Once a lease: look what the store says this worker holds."""
         while True:
             await asyncio.sleep(self._order.sweep_s * self._entropy.uniform(0.9, 1.1))
-            self._claimer.look_soon()
+            station.claimer.look_soon()
 
-    # ── what goes back ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _return(self, jobs: Sequence[ClaimedJob]) -> None:
-        """Give jobs that were not started back to their places."""
-        for job in jobs:
-            self._settler.add(_given_back(job), job.claim_no)
-        self._given_back += len(jobs)
-        if jobs:
-            self._telemetry.emit("jobs.given_back", worker=self._me.name, jobs=len(jobs), why="the worker ends")
+    def _disowned(self) -> None:
+        self._exit_code = CLOSED
+        self._telemetry.emit("worker.disowned", worker=self._order.name, incarnation=self._incarnation)
 
-    def _loop_blocked(self, seconds: float) -> None:
-        """Give back, on the side thread, what cannot start because user code blocks the loop."""
-        assert self._give_back is not None  # noqa: S101
-        jobs = self._hands.take_back()
-        if not jobs:
-            return
-        outcomes = [_given_back(job) for job in jobs]
-        try:
-            self._give_back(self._me.id, outcomes)
-        except StoreError:
-            self._hands.todo.extend(jobs)
-            return
-        loop = self._hands.loop
-        loop.call_soon_threadsafe(self._holdings.forget, outcomes)
-        loop.call_soon_threadsafe(self._holdings.finish, [job.claim_no for job in jobs])
-        self._telemetry.emit("loop.blocked", worker=self._me.name, seconds=round(seconds, 3), jobs=len(jobs))
-
-    def _overran(self, attempt: Attempt) -> None:
-        """Recycle, since a ``def`` handler did not come back: its outcome can only be settled once this process is gone."""
-        self._will.append(self._endings.of_error(attempt, self._endings.time_limit(attempt)))
-        self._telemetry.emit(
-            "worker.recycled", worker=self._me.name, why=f"a job of task {attempt.spec.name} overran its time limit"
-        )
+    def _recycle(self) -> None:
         self._exit_code = RECYCLE
         self._ending.set()
 
-    def _leave_will(self) -> None:
-        if self._will and self._running is not None:
-            still = set(self._attempts.active)
-            self._running.leave_will([outcome for outcome in self._will if outcome.token in still])
+    async def _unless_ended(self, doing: Coroutine[Any, Any, _T]) -> _T | None:
+        """Return what something comes to; ``None`` when the worker is asked to end before."""
+        create = asyncio.get_running_loop().create_task
+        task, ending = create(doing), create(self._ending.wait())
+        try:
+            await asyncio.wait([task, ending], return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            await _cancel([task, ending])
 
     async def _until_stored(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """Ask the store until it answers. Only for what is safe to ask twice, or harmless to have asked twice."""
@@ -377,8 +306,15 @@ class Worker:
                 await asyncio.sleep(store_pause_s(tries, self._entropy))
 
 
-def _given_back(job: ClaimedJob) -> Outcome:
-    return Outcome(job.seq, job.token, job.fence, Kind.GIVEN_BACK)
+async def _first_of(doing: Coroutine[Any, Any, None], *others: asyncio.Task[Any]) -> None:
+    """Do something until it is done or one of the others ends; raise what it raised."""
+    task = asyncio.get_running_loop().create_task(doing)
+    try:
+        await asyncio.wait([task, *others], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        await _cancel([task])
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
@@ -386,6 +322,10 @@ async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _has_raised(task: asyncio.Task[Any], kind: type[BaseException]) -> bool:
+    return task.done() and not task.cancelled() and isinstance(task.exception(), kind)
 
 
 def _raise_unless_closed(task: asyncio.Task[Any]) -> None:

@@ -66,7 +66,7 @@ async def test_an_outcome_is_kept_until_the_store_has_answered_for_it() -> None:
     assert set(states.values()) == {State.SUCCEEDED}
     assert [list(answer.stale) for answer in told] == [[]]
     assert plan.calls["settle"] == 4
-    assert holdings.fences == {}
+    assert holdings.jobs == {}
 
 
 async def test_a_refused_outcome_is_told_counted_and_not_sent_again() -> None:
