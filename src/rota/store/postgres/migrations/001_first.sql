@@ -106,6 +106,7 @@ CREATE TABLE finished (
 );
 CREATE INDEX finished_unwell ON finished (token) WHERE state <> 0;
 
+-- state is that of a job when it was reopened: a settle of that run which is repeated later finds itself there.
 CREATE TABLE history (
     token      uuid NOT NULL,
     fence      bigint NOT NULL,
@@ -115,6 +116,7 @@ CREATE TABLE history (
     worker     text NOT NULL DEFAULT '',
     failure    bytea,
     started_at bigint,
+    state      smallint,
     PRIMARY KEY (token, fence, kind)
 );
 

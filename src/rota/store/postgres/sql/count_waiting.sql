@@ -4,7 +4,7 @@
 -- Returns  bigint
 -- Locks    nothing
 -- Plan     the size of the table; Seq Scan on live only when it could hold p_max jobs
--- Twin     store/sqlite/sql/count_waiting.sql; tests/contract/test_limits.py runs both.
+-- Twin     store/sqlite/sql/count_waiting.sql; tests/contract/test_submit.py runs both.
 
 CREATE FUNCTION count_waiting(p_queue smallint, p_max bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE

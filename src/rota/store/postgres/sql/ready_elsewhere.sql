@@ -5,7 +5,7 @@
 -- Locks    nothing
 -- Plan     Index Scan using live_ready, live_due and turns_slot: from slot to slot, and into each line as far as its first
 --          hundred jobs
--- Twin     store/sqlite/sql/ready_elsewhere.sql; tests/contract/test_stealing.py runs both.
+-- Twin     store/sqlite/sql/ready_elsewhere.sql; tests/contract/test_reading.py runs both.
 
 CREATE FUNCTION ready_elsewhere(p_now bigint, p_queue smallint, p_slots smallint[], p_keyed_before bigint, p_limit integer)
 RETURNS SETOF smallint LANGUAGE plpgsql STABLE AS $$

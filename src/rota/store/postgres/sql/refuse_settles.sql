@@ -23,8 +23,12 @@ BEGIN
                  WHERE f.token = u.token AND f.fence = u.fence AND f.state = u.kind LIMIT 1) IS NULL
            AND (SELECT true FROM history h
                  WHERE h.token = u.token AND h.fence = u.fence
-                   AND h.kind = CASE WHEN u.kind <= 3 THEN 'reopened' WHEN u.kind = 4 THEN 'failed' END LIMIT 1) IS NULL
+                   AND CASE WHEN u.kind <= 3 THEN h.kind = 'reopened' AND h.state = u.kind
+                            WHEN u.kind = 4 THEN h.kind = 'failed' END LIMIT 1) IS NULL
            AND (u.kind <= 4
+                -- A reopening marks the fence too: what had happened under it before was no snooze.
+                OR (SELECT true FROM history h
+                     WHERE h.token = u.token AND h.fence = u.fence AND h.kind = 'reopened' LIMIT 1)
                 OR (SELECT true FROM live l WHERE l.token = u.token AND l.recorded = u.fence LIMIT 1) IS NULL
                    AND (SELECT true FROM finished f WHERE f.token = u.token AND f.recorded = u.fence LIMIT 1) IS NULL)
     ), h AS (

@@ -16,19 +16,19 @@ DECLARE
     now_us bigint := coalesce(p_now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
     suffix integer := 1;
 BEGIN
-    SELECT n.id, n.name, h.epoch INTO id, name, epoch FROM nodes n, house h
-     WHERE p_proof <> '' AND n.proof = p_proof AND n.closed_at IS NULL;
-    IF FOUND THEN
-        RETURN;
-    END IF;
-    name := p_name;
     LOOP
+        -- Each time round: the insert may have waited for that very registration, whose commit nobody heard of.
+        SELECT n.id, n.name, h.epoch INTO id, name, epoch FROM nodes n, house h
+         WHERE p_proof <> '' AND n.proof = p_proof AND n.closed_at IS NULL;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+        name := p_name || CASE WHEN suffix > 1 THEN '-' || suffix ELSE '' END;
         INSERT INTO nodes (name, proof, host, lease_ms, registered_at) VALUES (register_node.name, p_proof, p_host, p_lease_ms, now_us)
             ON CONFLICT (name) WHERE closed_at IS NULL DO NOTHING
          RETURNING nodes.id INTO id;
         EXIT WHEN FOUND;
         suffix := suffix + 1;
-        name := p_name || '-' || suffix;
     END LOOP;
     INSERT INTO leases (node_id) VALUES (register_node.id);
     SELECT h.epoch INTO epoch FROM house h;

@@ -22,20 +22,20 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'node % is closed', p_node USING ERRCODE = 'RO310';
     END IF;
-    SELECT w.id, w.name, h.epoch INTO id, name, epoch FROM workers w, house h
-     WHERE p_proof <> '' AND w.node_id = p_node AND w.proof = p_proof AND w.closed_at IS NULL;
-    IF FOUND THEN
-        RETURN;
-    END IF;
-    name := p_name;
     LOOP
+        -- Each time round: the insert may have waited for that very registration, whose commit nobody heard of.
+        SELECT w.id, w.name, h.epoch INTO id, name, epoch FROM workers w, house h
+         WHERE p_proof <> '' AND w.node_id = p_node AND w.proof = p_proof AND w.closed_at IS NULL;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+        name := p_name || CASE WHEN suffix > 1 THEN '-' || suffix ELSE '' END;
         INSERT INTO workers (node_id, name, proof, queues, tasks, weight, is_alone, pid, registered_at)
         VALUES (p_node, register_worker.name, p_proof, p_queues, p_tasks, p_weight, p_is_alone, p_pid, now_us)
             ON CONFLICT (name) WHERE closed_at IS NULL DO NOTHING
          RETURNING workers.id INTO id;
         EXIT WHEN FOUND;
         suffix := suffix + 1;
-        name := p_name || '-' || suffix;
     END LOOP;
     IF NOT p_is_alone THEN
         UPDATE house SET epoch = house.epoch + 1;

@@ -13,6 +13,7 @@ CREATE FUNCTION reopen_job(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     now_us bigint := coalesce(p_now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    was smallint;
 BEGIN
     -- recorded takes the fence: a settle of the old run that is repeated now must not end the new one.
     WITH f AS (
@@ -35,11 +36,13 @@ BEGIN
          WHERE f.state = 1
             ON CONFLICT DO NOTHING
     )
-    SELECT array_agg(i.queue_id), array_agg(i.slot), array_agg(i.place) INTO woken_queues, woken_slots, woken_places FROM i;
+    SELECT array_agg(i.queue_id), array_agg(i.slot), array_agg(i.place), (SELECT f.state FROM f)
+      INTO woken_queues, woken_slots, woken_places, was
+      FROM i;
     IF woken_slots IS NOT NULL THEN
-        INSERT INTO history (token, fence, kind, at)
-        SELECT l.token, l.fence, 'reopened', now_us FROM live l WHERE l.token = p_token
-            ON CONFLICT (token, fence, kind) DO UPDATE SET at = excluded.at;
+        INSERT INTO history (token, fence, kind, at, state)
+        SELECT l.token, l.fence, 'reopened', now_us, was FROM live l WHERE l.token = p_token
+            ON CONFLICT (token, fence, kind) DO UPDATE SET at = excluded.at, state = excluded.state;
         PERFORM tell_wakes(woken_queues, woken_slots, woken_places, NULL);
         RETURN;
     END IF;

@@ -4,7 +4,7 @@
 -- Returns  nothing
 -- Locks    the queue's row
 -- Plan     Index Scan using queues_pkey
--- Twin     store/sqlite/sql/set_paused.sql; tests/contract/test_pause.py runs both.
+-- Twin     store/sqlite/sql/set_paused.sql; tests/contract/test_house.py runs both.
 
 CREATE FUNCTION set_paused(p_queue smallint, p_is_paused boolean) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -5,7 +5,7 @@
 --          woken_places
 -- Locks    what stage_keys locks; the released rows, skipping locked ones; the dropped claims rows
 -- Plan     Index Scan using live_line from key to key; one scan of live for held jobs
--- Twin     store/sqlite/sql/sweep_keys.sql; tests/contract/test_sweep.py runs both.
+-- Twin     store/sqlite/sql/sweep_keys.sql; tests/contract/test_house.py runs both.
 
 CREATE FUNCTION sweep(
     p_now bigint,
