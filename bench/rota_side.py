@@ -53,10 +53,17 @@ class RotaSide(Side):
             try:
                 until("rota's workers", lambda: self._are_there(workers, processes), every_s=0.05)
                 yield workers
+                self._check_log()
             except BenchError as error:
                 raise BenchError(f"{error}\n{(self.folder / 'node.log').read_text()[-2000:]}") from error
             finally:
                 workers.stop()
+
+    def _check_log(self) -> None:
+        """Raise if something died on the way: that was no measurement, however it came out."""
+        deaths = ("worker.died", "worker.crashed", "supervisor.died")
+        if any(death in (self.folder / "node.log").read_text() for death in deaths):
+            raise BenchError("a process of the node died while it was measured")
 
     def _are_there(self, workers: Workers, processes: int) -> bool:
         workers.check()
