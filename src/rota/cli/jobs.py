@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rota.model.job import JobRow
     from rota.store.port import JobFilter, Store
 
+PAGE_SHOWN = 20
+"""Jobs on one page unless told otherwise: about a terminal."""
+
 PAGE = 500
 """Jobs in one read when all are asked for."""
 
@@ -49,7 +52,7 @@ def jobs(
     key: Annotated[str | None, typer.Option("--key", "-k", metavar="KEY", help="Only jobs of this key.")] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=1000, metavar="N", help="Jobs on one page, 1 to 1,000.")
-    ] = 20,
+    ] = PAGE_SHOWN,
     before: Annotated[
         str | None, typer.Option("--before", metavar="TOKEN", help="Continue after the page that ended here.")
     ] = None,
@@ -94,11 +97,10 @@ def jobs(
     elif shown:
         put_table(COLUMNS, [_cells(row) for row in shown])
     else:
-        say("No such jobs." if any((state, task, queue, key, before)) else "No jobs.")
-    if meant:
-        hint(meant)
+        say(meant or ("No such jobs." if any((state, task, queue, key, before)) else "No jobs."))
     if len(rows) > len(shown):
-        hint(f"More: {_next_page(shown[-1], state, task, queue, key, limit)}")
+        options_given = {"--task": task, "--queue": queue, "--key": key, "--store": store, "--app": app}
+        hint(f"More: {_next_page(shown[-1], state or [], options_given, limit)}")
     elif not as_json and State.FAILED in {row.state for row in shown}:
         hint("Why they failed: rota job TOKEN. Put one back: rota retry TOKEN.")
 
@@ -183,15 +185,14 @@ def now_us() -> int:
     return SystemClock().now_us()
 
 
-def _next_page(
-    last: JobRow, states: list[str] | None, task: str | None, queue: str | None, key: str | None, limit: int
-) -> str:
+def _next_page(last: JobRow, states: list[str], given: dict[str, str | None], limit: int) -> str:
+    """Return the command that lists the page after this one."""
     words = ["rota", "jobs"]
-    for state in states or ():
+    for state in states:
         words += ["--state", state]
-    for name, value in (("--task", task), ("--queue", queue), ("--key", key)):
+    for name, value in given.items():
         words += [name, value] if value else []
-    words += ["--limit", str(limit)] if limit != 20 else []
+    words += ["--limit", str(limit)] if limit != PAGE_SHOWN else []
     return shlex.join([*words, "--before", token_text(last.token)])
 
 

@@ -13,17 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli_shop import ROTA, Folder, WarmRota
+from tests.integration.cli.shop import ROTA, Folder, WarmRota
 
 WAIT_S = 60
 PIZZA = '{"order": {"store": "mitte", "pizza": "funghi"}}'
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmRota]:
-    rota = WarmRota(tmp_path_factory.mktemp("warm"))
-    yield rota
-    rota.close()
 
 
 @pytest.fixture

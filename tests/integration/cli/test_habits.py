@@ -1,0 +1,66 @@
+"""What holds for every command: pipes, interrupts, colour, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.integration.cli.shop import ROTA, Folder
+
+
+def test_a_reader_that_has_gone_is_no_error(shop: Folder) -> None:
+    """`rota jobs | head -1` ends quietly."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [ROTA, "jobs", "--json"],
+        cwd=shop.path,
+        env=shop.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
+def test_an_interrupt_ends_quietly_with_130(shop: Folder) -> None:
+    """Ctrl-C is not an error of anybody."""
+    folder = Path(f"{shop.path / 'rota.db'}.d") / "wake"
+    words = [ROTA, "wait", shop.tokens["scheduled"]]
+    with subprocess.Popen(words, cwd=shop.path, env=shop.environment, stderr=subprocess.PIPE, text=True) as waiting:
+        while waiting.poll() is None and not (folder.is_dir() and any(folder.glob("*wait-*"))):
+            os.sched_yield()
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=30)
+
+    assert (waiting.returncode, told) == (130, "rota: interrupted.\n")
+
+
+def test_the_command_itself_is_installed_and_does_the_same(shop: Folder) -> None:
+    """All other tests call it with its libraries loaded already."""
+    done = subprocess.run(
+        [ROTA, "jobs", "--json"], cwd=shop.path, env=shop.environment, capture_output=True, text=True, check=False
+    )
+
+    warm = shop.rota("jobs", "--json")
+    assert (done.returncode, done.stdout, done.stderr) == (warm.code, warm.out, warm.err)
+
+
+def test_no_colour_is_written_to_a_pipe(shop: Folder) -> None:
+    """Escape codes in a file help nobody."""
+    assert "\x1b" not in shop.rota("jobs", NO_COLOR="").out
+    assert "\x1b" not in shop.rota("job", shop.tokens["failed"], NO_COLOR="").out
+
+
+def test_json_is_json_throughout(shop: Folder) -> None:
+    """Every command that shows something gives it as JSON, too."""
+    for words in (["status"], ["jobs"], ["queues"], ["workers"], ["ring"], ["doctor"], ["health"]):
+        said = shop.rota(*words, "--json")
+        assert said.out, words
+        assert all(isinstance(json.loads(line), dict) for line in said.lines), words

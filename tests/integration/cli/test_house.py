@@ -1,0 +1,40 @@
+"""Pausing, backing up, looking the store over."""
+
+from __future__ import annotations
+
+from tests.integration.cli.shop import Folder
+
+
+def test_a_queue_is_paused_and_resumed(shop: Folder) -> None:
+    """And a queue that nobody knows gets a suggestion."""
+    assert shop.rota("pause", "ovens").out == "ovens is paused.\n"
+    assert shop.rota("pause", "ovens").out == "ovens was paused already.\n"
+    assert [one["paused"] for one in shop.rota("queues", "--json").objects] == [False, True]
+    assert shop.rota("status", "--json").object["paused_queues"] == ["ovens"]
+    assert "paused" in shop.rota("job", shop.tokens["head"]).out
+    assert shop.rota("resume", "ovens", "--json").object == {"queue": "ovens", "paused": False, "changed": True}
+    unknown = shop.rota("pause", "oven")
+    assert unknown.code == 3
+    assert "Did you mean 'ovens'?" in unknown.err
+
+
+def test_a_backup_is_a_store(shop: Folder) -> None:
+    """And never overwrites anything."""
+    said = shop.rota("backup", "copy.db", "--json")
+
+    assert said.object["file"] == "copy.db"
+    assert said.object["bytes"] == (shop.path / "copy.db").stat().st_size
+    assert shop.rota("status", "--json", "--store", "copy.db").object["jobs"]["failed"] == 1
+    assert shop.rota("backup", "copy.db").code == 4
+    assert shop.rota("backup", "nowhere/copy.db").code == 3
+
+
+def test_the_doctor_looks_the_store_over(shop: Folder) -> None:
+    """Version, durability, schema: one line each, and what to do."""
+    checks = shop.rota("doctor", "--json").objects
+
+    assert all(list(one) == ["check", "level", "says", "advice"] for one in checks)
+    assert {one["level"] for one in checks} <= {"ok", "note", "warning", "error"}
+    assert len(checks) >= 4
+    shown = shop.rota("doctor")
+    assert len([line for line in shown.lines if not line.startswith(" ")]) == len(checks)

@@ -1,0 +1,149 @@
+"""Commands about one job, and putting many back."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+
+from tests.integration.cli.shop import ROTA, Folder
+
+JOB_FIELDS = [
+    "token", "state", "task", "queue", "key", "priority", "slot", "attempts", "crashes", "fence", "worker", "cancel_asked",
+    "submitted_at", "due_at", "expires_at", "claimed_at", "started_at", "settled_at", "error",
+]  # fmt: skip
+STORY_FIELDS = [*JOB_FIELDS, "why", "payload", "result", "overrides", "history"]
+NOBODY = "0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c"
+
+
+def test_a_status_is_one_word(shop: Folder) -> None:
+    """`if [ "$(rota status $token)" = succeeded ]` must work."""
+    assert shop.rota("status", shop.tokens["succeeded"]).out == "succeeded\n"
+    assert shop.rota("status", shop.tokens["failed"].upper()).out == "failed\n"
+    two = shop.rota("status", shop.tokens["head"], shop.tokens["scheduled"]).lines
+    assert two == [f"{shop.tokens['head']}  waiting", f"{shop.tokens['scheduled']}  scheduled"]
+    said = shop.rota("status", shop.tokens["running"], "--json")
+    assert said.object == {"token": shop.tokens["running"], "state": "running"}
+
+
+def test_a_token_that_nobody_has_is_not_found(shop: Folder) -> None:
+    """A token tells its age: an old one may have been there once."""
+    young = shop.tokens["head"][:-4] + "ffff"
+
+    assert shop.rota("status", young).code == 3
+    assert "no job has the token" in shop.rota("job", young).err
+    assert shop.rota("wait", NOBODY).code == 3
+    assert "days ago" in shop.rota("wait", NOBODY).err
+    assert shop.rota("cancel", young).code == 3
+    assert shop.rota("retry", young).code == 3
+    assert shop.rota("job", "not-a-token").code == 2
+
+
+def test_waiting_gives_the_result_or_says_why_there_is_none(shop: Folder) -> None:
+    """The exit code is the job's fate; stdout is its result and nothing else."""
+    fine = shop.rota("wait", shop.tokens["succeeded"])
+    bad = shop.rota("wait", shop.tokens["failed"])
+    gone = shop.rota("wait", shop.tokens["cancelled"])
+
+    assert (fine.code, fine.out, fine.err) == (0, '"baked"\n', "")
+    assert (bad.code, bad.out) == (1, "")
+    assert "ValueError: no oven" in bad.err
+    assert f"rota retry {shop.tokens['failed']}" in bad.err
+    assert gone.code == 1
+    assert shop.rota("wait", shop.tokens["failed"], "--json").object["state"] == "failed"
+
+
+def test_waiting_has_an_end(shop: Folder) -> None:
+    """124, as `timeout` says it; the job goes on."""
+    said = shop.rota("wait", shop.tokens["head"], "--timeout", "100ms")
+
+    assert (said.code, said.out) == (124, "")
+    assert "the job goes on" in said.err
+
+
+def test_a_job_tells_its_story(shop: Folder) -> None:
+    """Attempts, worker, times, errors; why it moved."""
+    failed = shop.rota("job", shop.tokens["failed"]).out
+    moved = shop.rota("job", shop.tokens["moved"]).out
+
+    assert "attempt 1 failed on mitte/1" in failed
+    assert "failed for good on mitte/1 after 2 attempts: ValueError: no oven" in failed
+    assert "Traceback (most recent call last)" in failed
+    assert "moved away from mitte/2: its process died while the job ran" in moved
+    assert "attempt 1 taken by mitte/1" in moved
+
+
+def test_a_job_says_why_it_waits(shop: Folder) -> None:
+    """Every waiting job can say why."""
+    behind = shop.rota("job", shop.tokens["behind"], "--json").object
+
+    assert list(behind) == STORY_FIELDS
+    assert shop.tokens["head"] in behind["why"]
+    assert behind["payload"] == {"pizza": "funghi"}
+    assert shop.rota("job", shop.tokens["succeeded"], "--json").object["why"] is None
+    history = shop.rota("job", shop.tokens["moved"], "--json").object["history"]
+    assert [entry["kind"] for entry in history] == ["crashed"]
+    assert "died while it ran" in history[0]["moved"]
+
+
+def test_a_waiting_job_is_cancelled_and_a_running_one_is_asked(shop: Folder) -> None:
+    """And one that is settled is left alone: 4."""
+    waiting = shop.rota("cancel", shop.tokens["head"], "--json")
+    running = shop.rota("cancel", shop.tokens["running"])
+    again = shop.rota("cancel", shop.tokens["head"])
+
+    assert waiting.object == {"token": shop.tokens["head"], "was": "waiting", "cancelled": True}
+    assert running.code == 0
+    assert "has been asked" in running.out
+    assert again.code == 4
+    assert "cancelled already" in again.err
+
+
+def test_a_failed_job_is_put_back(shop: Folder) -> None:
+    """One that succeeded is not: a success is not undone."""
+    looked = shop.rota("retry", shop.tokens["failed"], "--dry-run", "--json").object
+    done = shop.rota("retry", shop.tokens["failed"])
+
+    assert looked == {"token": shop.tokens["failed"], "was": "failed", "reopened": False}
+    assert done.code == 0
+    assert shop.rota("status", shop.tokens["failed"]).out == "waiting\n"
+    assert shop.rota("retry", shop.tokens["failed"]).code == 4
+    assert shop.rota("retry", shop.tokens["succeeded"], "--dry-run").code == 4
+
+
+def test_many_are_put_back_only_after_a_yes(shop: Folder) -> None:
+    """A bulk change without a terminal needs --yes; --dry-run shows what would happen."""
+    bulk = ("retry", "--task", "bake", "--failed")
+
+    assert shop.rota(*bulk).code == 2
+    assert shop.rota(*bulk, "--dry-run").out == "1 failed job of bake would be put back.\n"
+    assert shop.rota("status", shop.tokens["failed"]).out == "failed\n"
+    assert shop.rota(*bulk, "--yes", "--json").object == {
+        "task": "bake", "failed": 1, "reopened": 1, "dry_run": False,
+    }  # fmt: skip
+    assert shop.rota(*bulk, "--yes").out == "No failed jobs of bake.\n"
+    unknown = shop.rota("retry", "--task", "bkae", "--failed", "--yes")
+    assert unknown.code == 3
+    assert "'bake'" in unknown.err
+    assert shop.rota("retry", "--task", "bake").code == 2
+
+
+def test_the_yes_is_the_task_s_name_typed_out(shop: Folder) -> None:
+    """A `y` is typed too easily for a thousand jobs."""
+    words = [ROTA, "retry", "--task", "bake", "--failed"]
+
+    def answer(text: str) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{text}\n".encode())
+        done = subprocess.run(
+            words, cwd=shop.path, env=shop.environment, stdin=theirs, capture_output=True, text=True, check=False
+        )
+        os.close(ours)
+        os.close(theirs)
+        assert "1 failed job of bake will be put back." in done.stderr
+        return done.returncode, done.stdout
+
+    assert answer("y") == (2, "")
+    assert shop.rota("status", shop.tokens["failed"]).out == "failed\n"
+    assert answer("bake") == (0, "Put back 1 of 1 failed jobs of bake.\n")
+    assert shop.rota("status", shop.tokens["failed"]).out == "waiting\n"

@@ -1,0 +1,77 @@
+"""Which store a command means, and what it does with one that is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.cli.shop import Folder
+
+NOBODY = "0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("jobs",), ("status",), ("queues",), ("workers",), ("ring",), ("doctor",), ("health",), ("status", NOBODY),
+     ("wait", NOBODY), ("job", NOBODY), ("cancel", NOBODY), ("retry", NOBODY), ("pause", "ovens"), ("backup", "copy.db")],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_store_that_is_not_there_is_not_made(empty: Folder, words: tuple[str, ...]) -> None:
+    """A mistyped path must be an error, not an empty list."""
+    said = empty.rota(*words, "--store", "elsewhere.db")
+
+    assert said.code == 69
+    assert "there is no store at elsewhere.db (--store)" in said.err
+    assert said.out == ""
+    assert list(empty.path.iterdir()) == []
+
+
+def test_the_store_is_the_option_then_the_environment_then_the_app_then_the_default(empty: Folder) -> None:
+    """The nearest word wins; the message says whose word it was."""
+    empty.write_app()
+    told = [
+        empty.rota("jobs", "--store", "a.db", "--app", "shop:app", ROTA_STORE="b.db").err,
+        empty.rota("jobs", "--app", "shop:app", ROTA_STORE="b.db").err,
+        empty.rota("jobs", ROTA_APP="shop:app").err,
+        empty.rota("jobs").err,
+    ]
+
+    assert "a.db (--store)" in told[0]
+    assert "b.db (ROTA_STORE)" in told[1]
+    assert "shop.db (the store of shop:app)" in told[2]
+    assert "rota.db (the default)" in told[3]
+
+
+def test_a_secret_store_may_lie_in_a_file(shop: Folder) -> None:
+    """Passwords do not belong into an environment that everybody can read."""
+    (shop.path / "secret").write_text("rota.db\n")
+
+    assert shop.rota("status", ROTA_STORE_FILE="secret").code == 0
+    assert shop.rota("status", ROTA_STORE_FILE="nowhere").code == 78
+
+
+@pytest.mark.parametrize(("store", "code"), [(":memory:", 78), (".", 78), ("mysql://localhost/x", 78)])
+def test_what_cannot_be_a_store_is_a_matter_of_configuration(empty: Folder, store: str, code: int) -> None:
+    """Not worth trying again."""
+    said = empty.rota("submit", "bake", "{}", "--store", store)
+
+    assert said.code == code
+    assert said.out == ""
+
+
+def test_a_file_that_is_no_store_is_refused_and_left_alone(empty: Folder) -> None:
+    """Somebody's letter is not a database."""
+    (empty.path / "letter.txt").write_text("Dear Anna, " * 200)
+
+    said = empty.rota("jobs", "--store", "letter.txt")
+
+    assert said.code in (69, 78)
+    assert "Traceback" not in said.err
+    assert (empty.path / "letter.txt").read_text() == "Dear Anna, " * 200
+
+
+def test_a_file_is_brought_up_to_date_and_made(empty: Folder) -> None:
+    """The same command before the first start, whatever the engine."""
+    first = empty.rota("migrate", "--store", "new.db", "--json")
+
+    assert first.object == {"store": "new.db", "applied": []}
+    assert empty.rota("status", "--store", "new.db").code == 0
