@@ -20,7 +20,7 @@ class HueySide(Side):
     def environment(self) -> dict[str, str]:
         """The environment of clients and workers."""
         return super().environment | {
-            "BENCH_HUEY_DB": str(self.folder / "huey.db"),
+            "BENCH_HUEY_DB": str(self.database),
             "BENCH_GATE": str(self.folder / "gate"),
         }
 

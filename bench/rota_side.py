@@ -29,7 +29,7 @@ class RotaSide(Side):
     @property
     def environment(self) -> dict[str, str]:
         """The environment of clients and workers."""
-        return super().environment | {"ROTA_STORE": str(self.folder / "rota.db")}
+        return super().environment | {"ROTA_STORE": str(self.database)}
 
     def fresh(self) -> None:
         """Begin with an empty store, its queue paused."""
@@ -89,7 +89,7 @@ class RotaSide(Side):
         """Open the store, ask, close it."""
 
         async def whole() -> T:
-            store = await open_store(str(self.folder / "rota.db"))
+            store = await open_store(str(self.database))
             try:
                 return await question(store)
             finally:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
+
 from bench import counters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +53,7 @@ class Side:
         self.folder = folder
         self.counters = folder / "counters"
         self.pickup_log = folder / "pickup.log"
+        self.database = folder / f"{self.name}.db"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,6 +81,12 @@ class Side:
         if done.returncode:
             raise BenchError(f"{' '.join(program)} failed:\n{done.stderr[-3000:]}")
         return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    def checkpoint(self) -> None:
+        """Move what the preload left in the write-ahead log into the database, so that no worker has to pay for it."""
+        connection = apsw.Connection(str(self.database))
+        connection.pragma("wal_checkpoint(TRUNCATE)")
+        connection.close()
 
     def preload(self, jobs: int) -> None:
         """Put in no-op jobs."""

@@ -20,6 +20,7 @@ def drain(side: Side, jobs: int, processes: int, preload: Callable[[], object] |
         preload()
     else:
         side.preload(jobs)
+    side.checkpoint()
     with side.workers(processes) as workers:
         workers.open_gate()
         until("all jobs to run", lambda: _has_run(side, workers.check, jobs), seconds=300)
@@ -32,6 +33,7 @@ def drain_first(side: Side, first: int, preload: Callable[[], object]) -> float:
     """Return jobs a second over the first so many jobs of what was put in, counted at the handlers."""
     side.fresh()
     preload()
+    side.checkpoint()
     with side.workers(1) as workers:
         workers.open_gate()
         until("the first jobs to run", lambda: _has_run(side, workers.check, first), seconds=300, every_s=0.001)
