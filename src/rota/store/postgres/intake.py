@@ -94,7 +94,9 @@ class PostgresIntake(Subject):
             for _, future in calls:
                 if not future.done():
                     future.cancel()
-            self._go_on()
+            # Those who have just been answered may have more: let them speak first, and they go together again.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._go_on)
 
     async def _send_together(
         self, calls: list[tuple[Sequence[NewJob], asyncio.Future[Submitted]]], jobs: list[NewJob]

@@ -16,12 +16,18 @@ BEGIN
     IF p_slots IS NULL AND p_settled IS NULL THEN
         RETURN;
     END IF;
-    IF coalesce(cardinality(p_slots), 0) <= 120 THEN
-        SELECT '[' || coalesce(string_agg(format('[%s,%s,%s]', u.q, u.s, u.p), ','), '') || ']' INTO woken
+    IF p_slots IS NULL THEN
+        woken := '[]';
+    ELSIF cardinality(p_slots) = 1 THEN
+        woken := format('[[%s,%s,%s]]', p_queues[1], p_slots[1], p_places[1]);
+    ELSIF cardinality(p_slots) <= 120 THEN
+        SELECT '[' || string_agg(format('[%s,%s,%s]', u.q, u.s, u.p), ',') || ']' INTO woken
           FROM unnest(p_queues, p_slots, p_places) u(q, s, p);
     END IF;
-    IF coalesce(cardinality(p_settled), 0) <= 100 THEN
-        SELECT '[' || coalesce(string_agg('"' || u.t || '"', ','), '') || ']' INTO settled FROM unnest(p_settled) u(t);
+    IF p_settled IS NULL THEN
+        settled := '[]';
+    ELSIF cardinality(p_settled) <= 100 THEN
+        settled := '["' || array_to_string(p_settled, '","') || '"]';
     END IF;
     PERFORM pg_notify(current_schema(), '{"w":' || woken || ',"s":' || settled || '}');
 END
