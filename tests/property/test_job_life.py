@@ -15,18 +15,28 @@ from typing import Any, TypeAlias, TypeVar
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from rota.errors import OutcomeUnknownError
 from rota.model.job import ClaimedJob
 from rota.model.outcome import Kind, Outcome
 from rota.model.state import Final, State
-from rota.store.port import Blame, JobFilter
+from rota.store.port import Blame, JobFilter, Store
+from rota.store.postgres.migrate import migrate
+from rota.store.postgres.store import PostgresStore
 from rota.store.sqlite.store import SqliteStore
 from rota.testing.clock import ManualClock
 from tests.contract.outcomes import BURNT
 from tests.contract.shop import KILLED, OVENS, CountingEntropy, Shop, Worker
 from tests.faults import Fault, faulty_store
+from tests.postgres_server import server_or_skip, shared_server
 from tests.property.life_model import Model
 from tests.property.life_story import Story
 
@@ -73,7 +83,7 @@ class JobLife(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.clock = ManualClock()
         self.plan = NextCallPlan()
-        self.inner = SqliteStore.open(":memory:", clock=self.clock, entropy=CountingEntropy(self.clock))
+        self.inner = self.open_store()
         self.shop = Shop(faulty_store(self.inner, self.plan), self.clock, CountingEntropy(self.clock))
         self.model = Model()
         self.workers: list[Worker] = []
@@ -83,6 +93,10 @@ class JobLife(RuleBasedStateMachine):
         self.was_claimed = False
 
     # The step's tools.
+
+    def open_store(self) -> Store:
+        """Return an empty store."""
+        return SqliteStore.open(":memory:", clock=self.clock, entropy=CountingEntropy(self.clock))
 
     def now(self) -> int:
         """Return the store's time."""
@@ -417,6 +431,33 @@ def _picked(things: list[T], pick: int) -> T:
     return things[pick % len(things)]
 
 
+class JobLifeOnPostgres(JobLife):
+    """The same, with keys that get their heads from a stage and not from the submit."""
+
+    def open_store(self) -> Store:
+        """Return a store in a schema of its own."""
+        server = shared_server()
+        schema = server.fresh_schema()
+        self.runner.run(migrate(server.url, schema=schema))
+        return self.runner.run(PostgresStore.open(server.url, clock=self.clock, schema=schema))
+
+
+def share_of_examples(percent: int) -> settings:
+    """Return settings with this share of the examples of the profile that is loaded (see tests/conftest.py)."""
+    examples = settings().max_examples * percent // 100
+    return settings(max_examples=examples, stateful_step_count=50)
+
+
 # A failure is made small before it is shown, which takes longer than a test may otherwise.
-TestJobLife = pytest.mark.timeout(600)(JobLife.TestCase)
-TestJobLife.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
+@pytest.mark.timeout(900)
+def test_any_order_of_calls_keeps_what_is_promised_on_sqlite() -> None:
+    """Nobody can list the orders in which users, workers and crashes call the store; so they are drawn."""
+    run_state_machine_as_test(JobLife, settings=share_of_examples(100))
+
+
+@pytest.mark.postgres
+@pytest.mark.timeout(900)
+def test_any_order_of_calls_keeps_what_is_promised_on_postgres() -> None:
+    """The other engine has other statements for the same promises."""
+    server_or_skip()
+    run_state_machine_as_test(JobLifeOnPostgres, settings=share_of_examples(12))
