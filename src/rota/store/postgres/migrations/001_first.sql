@@ -55,7 +55,7 @@ CREATE TABLE live (
     payload      bytea NOT NULL,
     meta         bytea
 ) WITH (
-    fillfactor = 60,
+    fillfactor = 50,
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000,
     autovacuum_vacuum_cost_delay = 0
