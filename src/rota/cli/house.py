@@ -1,27 +1,23 @@
-"""``rota queues``, ``workers``, ``pause``, ``resume``, ``backup``, ``doctor``, ``health``: the house and who is in it."""
+"""``rota queues``, ``workers``, ``pause`` and ``resume``: the house and who is in it."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
-from rota.cli.facts import check_facts, queue_facts, worker_facts
-from rota.cli.open import Place, config_of, place_of, require, run_with, with_store
-from rota.cli.output import Cell, Column, hint, paint, put, put_json, put_json_lines, put_table, say
+from rota.cli.facts import queue_facts, worker_facts
+from rota.cli.look import dead_of, now_us
+from rota.cli.open import place_of, run_with, with_store
+from rota.cli.output import Cell, Column, hint, put, put_json, put_json_lines, put_table, say
 from rota.cli.words import age, count, did_you_mean
 
 if TYPE_CHECKING:
-    from rota.node.liveness import Dead
-    from rota.store.port import Check, Membership, Store
+    from rota.store.port import Store
 
 Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
-
-LEVELS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "bold red"}
 
 
 def queues(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
@@ -129,8 +125,6 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
         say("No workers.")
         hint("Start a node with: rota run MODULE:APP")
         return
-    from rota.cli.jobs import now_us
-
     now = now_us()
     columns = (
         Column("WORKER"),
@@ -155,154 +149,3 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
     put_table(columns, body)
     keeper = nodes.get(there.orchestrator) if there.orchestrator is not None else None
     hint(f"{count(len(nodes), 'node')}; {keeper.name if keeper else 'nobody'} keeps the house.")
-
-
-def dead_of(place: Place, there: Membership) -> Dead | None:
-    """Return who of those on record has certainly ended; ``None`` if one look cannot tell on this engine."""
-    from rota.app.address import SQLITE, read_address
-    from rota.app.liveness import liveness_of
-    from rota.runtime.clock import SystemClock
-
-    address = read_address(place.url)
-    if address.engine != SQLITE or not there.nodes:
-        return None
-    clock = SystemClock()
-    return liveness_of(address, clock).dead(there, clock.boot_ns())
-
-
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist.")],
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
-    """Copy the store to a new file while work goes on (SQLite).
-
-    The copy is consistent. Do not copy a store with cp: what is in its write-ahead log would be missing.
-
-    Examples:
-      rota backup backups/rota-$(date +%F).db
-    """
-    if file.exists():
-        stop(Exit.CONFLICT, f"{file} exists. A backup never overwrites anything.", "Name a new file.")
-    if not file.absolute().parent.is_dir():
-        stop(Exit.NOT_FOUND, f"there is no folder {file.absolute().parent}.", f"Make it: mkdir -p {file.parent}")
-
-    async def copy(opened: Store) -> str:
-        if not sys.stderr.isatty():
-            await opened.backup(str(file))
-            return opened.url
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        parts = TextColumn("copying"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn()
-        with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
-            line = bar.add_task("")
-            await opened.backup(
-                str(file), lambda left, pages: bar.update(line, total=pages or None, completed=pages - left)
-            )
-        return opened.url
-
-    url = with_store(store, app, copy)
-    size = file.stat().st_size
-    if as_json:
-        put_json({"store": url, "file": str(file), "bytes": size})
-        return
-    put(f"{file}: {size / 1_048_576:.1f} MiB, a copy of {url}.")
-    hint(f"Look into it with: rota doctor --store {file}")
-
-
-def migrate(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
-    """Bring the store's schema up to date, making it if need be.
-
-    On PostgreSQL this is done once before the first node starts, and again with each new version of rota. A SQLite file
-    is brought up to date whenever it is opened.
-
-    Examples:
-      rota migrate --store postgresql://rota@db/shop
-    """
-    import asyncio
-
-    from rota.app.address import without_secrets
-    from rota.app.engine import migrate_store
-
-    place = place_of(store, app)
-    require(place, creates=True)
-    applied = asyncio.run(migrate_store(place.url, config=config_of(place)))
-    if as_json:
-        put_json({"store": without_secrets(place.url), "applied": applied})
-        return
-    for name in applied:
-        put(f"{name} applied.")
-    if not applied:
-        put(f"{without_secrets(place.url)} is up to date.")
-
-
-def doctor(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
-    """Look the store over, and say what to do.
-
-    Version, durability, file system, leases, anything stuck.
-
-    Exit code 0 unless something is an error; then 69. Warnings and notes are for reading.
-
-    Examples:
-      rota doctor
-      rota doctor --json | jq 'select(.level != "ok")'
-    """
-    checks = with_store(store, app, lambda opened: opened.doctor())
-    if as_json:
-        put_json_lines(check_facts(check) for check in checks)
-    else:
-        _put_checks(list(checks))
-    if broken := [check.name for check in checks if check.level == "error"]:
-        stop(Exit.UNAVAILABLE, f"{count(len(broken), 'error')}: {', '.join(broken)}.")
-
-
-def _put_checks(checks: list[Check]) -> None:
-    wide = max((len(check.name) for check in checks), default=0)
-    for check in checks:
-        level = paint(check.level.ljust(7), LEVELS.get(check.level, ""))
-        put(f"{level}  {check.name.ljust(wide)}  {check.says}")
-        if check.advice:
-            put(f"{' ' * (wide + 11)}{paint(f'→ {check.advice}', 'dim')}")
-    warnings = sum(check.level == "warning" for check in checks)
-    if not any(check.level == "error" for check in checks):
-        hint("All is well." if not warnings else f"{count(warnings, 'thing')} to look at.")
-
-
-def health(
-    node: Annotated[str | None, typer.Option("--node", metavar="NAME", help="This node must be there.")] = None,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
-    """Say whether the store answers and a node is at work.
-
-    A probe for containers and monitors. Exit code 0 if all is well, 69 if not. It takes no lock and writes nothing.
-
-    Examples:
-      rota health
-      rota health --node mitte --json
-    """
-    place = place_of(store, app)
-    there = run_with(place, lambda opened: opened.membership())
-    dead = dead_of(place, there)
-    asked = [row for row in there.nodes if node is None or row.name == node]
-    nodes = [row for row in asked if dead is None or row.id not in dead.nodes]
-    names = {row.id for row in nodes}
-    at_work = [row for row in there.workers if row.node_id in names and (dead is None or row.id not in dead.workers)]
-    says = ""
-    if asked and not nodes:
-        says = f"the process of {', '.join(row.name for row in asked)} has ended."
-    elif not nodes:
-        says = f"no node {node!r} is there." if node else "no node is there."
-    elif not at_work:
-        says = f"{nodes[0].name} has no worker process."
-    if as_json:
-        put_json(
-            {"healthy": not says, "nodes": [row.name for row in nodes], "workers": len(at_work), "why": says or None}
-        )
-    elif not says:
-        put(f"healthy: {count(len(nodes), 'node')}, {count(len(at_work), 'worker')}.")
-    if says:
-        stop(Exit.UNAVAILABLE, says, "Start one with: rota run MODULE:APP")

@@ -1,29 +1,24 @@
-"""``rota job``, ``retry`` and ``cancel``: one job, and what a person can do about it."""
+"""``rota job`` and ``cancel``: one job, its story, and its end."""
 
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import JSON_CODEC, decoded, job_story, submitted_us
-from rota.cli.jobs import absent, known_tasks, now_us
+from rota.cli.look import absent, now_us
 from rota.cli.open import with_store
-from rota.cli.output import Cell, hint, paint, put, put_facts, put_hanging, put_json, say, state_cell
+from rota.cli.output import Cell, hint, paint, put, put_facts, put_hanging, put_json, state_cell
 from rota.cli.story import story_of
-from rota.cli.words import ago, count, did_you_mean, local, span
+from rota.cli.words import ago, count, local, span
 from rota.model.state import State
 from rota.model.token import token_from_text, token_text
 
 if TYPE_CHECKING:
     from rota.model.job import HistoryEntry, JobRow
     from rota.store.port import Store
-
-BATCH = 500
 
 
 def job(
@@ -133,126 +128,3 @@ def cancel(
         hint(f"See what became of it: rota wait {token_text(wanted)}")
     else:
         put(f"{token_text(wanted)} is cancelled; it was {was.value}.")
-
-
-def retry(
-    token: Annotated[str | None, typer.Argument(metavar="[TOKEN]", help="One job.")] = None,
-    *,
-    task: Annotated[str | None, typer.Option("--task", "-t", metavar="TASK", help="All jobs of this task …")] = None,
-    is_failed: Annotated[bool, typer.Option("--failed", help="… that have failed.")] = False,
-    dry_run: options.DryRun = False,
-    yes: options.Yes = False,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
-    """Put a failed, cancelled or expired job back.
-
-    It takes the last place, its attempts start again, its history stays. Many at once: the failed ones of a
-    task. That asks for the task's name once more, unless --yes is given.
-
-    Examples:
-      rota retry 0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c
-      rota retry --task bake --failed --dry-run
-      rota retry --task bake --failed --yes
-    """
-    if token and not (task or is_failed):
-        _retry_one(token, dry_run=dry_run, as_json=as_json, store=store, app=app)
-    elif not token and task and is_failed:
-        _retry_many(task, dry_run=dry_run, yes=yes, as_json=as_json, store=store, app=app)
-    else:
-        stop(Exit.USAGE, "name one job (rota retry TOKEN), or a task's failed ones (rota retry --task TASK --failed).")
-
-
-def _retry_one(token: str, *, dry_run: bool, as_json: bool, store: str | None, app: str | None) -> None:
-    wanted = token_from_text(token)
-
-    async def change(opened: Store) -> State | None:
-        row = await opened.find(wanted)
-        if row is None:
-            return None
-        if not dry_run or row.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
-            await opened.reopen(wanted)
-        return row.state
-
-    was = with_store(store, app, change)
-    if was is None:
-        raise absent(wanted)
-    if as_json:
-        put_json({"token": token_text(wanted), "was": was.value, "reopened": not dry_run})
-    elif dry_run:
-        put(f"{token_text(wanted)} would be put back; it is {was.value}.")
-    else:
-        put(f"{token_text(wanted)} is back in line; it was {was.value}.")
-        hint(f"Wait for it: rota wait {token_text(wanted)}")
-
-
-def _retry_many(task: str, *, dry_run: bool, yes: bool, as_json: bool, store: str | None, app: str | None) -> None:
-    tokens, known = with_store(store, app, lambda opened: _failed_of(opened, task))
-    if not tokens and task not in known:
-        stop(
-            Exit.NOT_FOUND, f"no job of a task {task!r} is known.", did_you_mean(task, known) or "rota jobs lists them."
-        )
-    if not tokens or dry_run:
-        _report(task, tokens, 0, dry_run=dry_run, as_json=as_json)
-        return
-    if not yes:
-        _confirm(task, len(tokens))
-
-    async def change(opened: Store) -> int:
-        return sum([await _reopened(opened, token) for token in tokens])
-
-    _report(task, tokens, with_store(store, app, change), dry_run=False, as_json=as_json)
-
-
-async def _failed_of(opened: Store, task: str) -> tuple[list[bytes], set[str]]:
-    from rota.store.port import JobFilter
-
-    tokens: list[bytes] = []
-    before: bytes | None = None
-    while True:
-        which = JobFilter(states=frozenset({State.FAILED}), task=task, before=before, limit=BATCH)
-        page = [row.token for row in await opened.jobs(which)]
-        tokens += page
-        if len(page) < BATCH:
-            # Oldest first: reopened in the order in which they were submitted.
-            return tokens[::-1], set() if tokens else await known_tasks(opened)
-        before = page[-1]
-
-
-async def _reopened(opened: Store, token: bytes) -> bool:
-    """Put one job back; false if somebody else did so meanwhile."""
-    from rota.errors import NotAllowedError, UnknownTokenError
-
-    try:
-        await opened.reopen(token)
-    except (NotAllowedError, UnknownTokenError):
-        return False
-    return True
-
-
-def _confirm(task: str, number: int) -> None:
-    """Let the person type the task's name; ``y`` is typed too easily for a thousand jobs."""
-    if not sys.stdin.isatty():
-        stop(
-            Exit.USAGE,
-            f"{count(number, 'job')} would be put back.",
-            "Without a terminal say --yes, or --dry-run to look.",
-        )
-    say(f"{count(number, 'failed job')} of {task} will be put back.")
-    print(f"Type {task} to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != task:
-        stop(Exit.USAGE, "not the task's name: nothing was done.")
-
-
-def _report(task: str, tokens: list[bytes], reopened: int, *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        put_json({"task": task, "failed": len(tokens), "reopened": reopened, "dry_run": dry_run})
-    elif not tokens:
-        put(f"No failed jobs of {task}.")
-    elif dry_run:
-        put(f"{count(len(tokens), 'failed job')} of {task} would be put back.")
-        hint(f"Do it: rota retry --task {task} --failed")
-    else:
-        put(f"Put back {reopened:,} of {len(tokens):,} failed jobs of {task}.")
-        hint(f"Watch them: rota jobs --task {task}")

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rota.cli import house, job, jobs, ring, run, submit
+from rota.cli import house, job, jobs, keep, retry, ring, run, status, submit
 from rota.cli.exits import Exit, Stop, code_of
 from rota.cli.help import Command, Group
 from rota.cli.output import fail, hint
@@ -63,21 +63,21 @@ def root(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "submit": submit.submit,
-    "status": jobs.status,
-    "wait": jobs.wait,
+    "status": status.status,
+    "wait": status.wait,
     "jobs": jobs.jobs,
     "job": job.job,
-    "retry": job.retry,
+    "retry": retry.retry,
     "cancel": job.cancel,
     "pause": house.pause,
     "resume": house.resume,
     "queues": house.queues,
     "workers": house.workers,
     "ring": ring.ring,
-    "backup": house.backup,
-    "migrate": house.migrate,
-    "doctor": house.doctor,
-    "health": house.health,
+    "backup": keep.backup,
+    "migrate": keep.migrate,
+    "doctor": keep.doctor,
+    "health": keep.health,
 }
 
 

@@ -84,7 +84,7 @@ def _ring_of(queue: str, there: Membership) -> Ring:
 
 def _show(queue: str, there: Membership, gone: Sequence[DepartedRow]) -> None:
     from rota.cli.change import last_change
-    from rota.cli.jobs import now_us
+    from rota.cli.look import now_us
 
     now = _ring_of(queue, there)
     draining = [row.name for row in there.workers if queue in row.queues and row.is_draining]

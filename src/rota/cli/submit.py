@@ -121,7 +121,7 @@ def _report(job: NewJob, *, is_known: bool, meant: str, is_checked: bool, as_jso
 
 
 async def _who_was_meant(opened: Store, task: str) -> str:
-    from rota.cli.jobs import known_tasks
+    from rota.cli.look import known_tasks
 
     known = await known_tasks(opened)
     return "" if task in known else did_you_mean(task, known)

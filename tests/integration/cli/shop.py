@@ -73,6 +73,15 @@ class WarmRota:
 
 ROTA = str(Path(sys.executable).with_name("rota"))
 
+JOB_FIELDS = [
+    "token", "state", "task", "queue", "key", "priority", "slot", "attempts", "crashes", "fence", "worker", "cancel_asked",
+    "submitted_at", "due_at", "expires_at", "claimed_at", "started_at", "settled_at", "error",
+]  # fmt: skip
+STORY_FIELDS = [*JOB_FIELDS, "why", "payload", "result", "overrides", "history"]
+
+NOBODY = "0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c"
+"""A token of long ago that no job has."""
+
 APP = """
 from dataclasses import dataclass
 

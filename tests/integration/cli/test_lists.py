@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.cli.shop import Folder
-
-JOB_FIELDS = [
-    "token", "state", "task", "queue", "key", "priority", "slot", "attempts", "crashes", "fence", "worker", "cancel_asked",
-    "submitted_at", "due_at", "expires_at", "claimed_at", "started_at", "settled_at", "error",
-]  # fmt: skip
+from tests.integration.cli.shop import JOB_FIELDS, Folder
 
 
 def test_jobs_are_listed_newest_first(shop: Folder) -> None:

@@ -6,14 +6,7 @@ import os
 import pty
 import subprocess
 
-from tests.integration.cli.shop import ROTA, Folder
-
-JOB_FIELDS = [
-    "token", "state", "task", "queue", "key", "priority", "slot", "attempts", "crashes", "fence", "worker", "cancel_asked",
-    "submitted_at", "due_at", "expires_at", "claimed_at", "started_at", "settled_at", "error",
-]  # fmt: skip
-STORY_FIELDS = [*JOB_FIELDS, "why", "payload", "result", "overrides", "history"]
-NOBODY = "0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c"
+from tests.integration.cli.shop import NOBODY, ROTA, STORY_FIELDS, Folder
 
 
 def test_a_status_is_one_word(shop: Folder) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.cli.shop import Folder
-
-NOBODY = "0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c"
+from tests.integration.cli.shop import NOBODY, Folder
 
 
 @pytest.mark.parametrize(

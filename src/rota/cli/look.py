@@ -1,0 +1,47 @@
+"""Small look-ups that several commands need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rota.cli.open import Place
+    from rota.errors import RotaError
+    from rota.node.liveness import Dead
+    from rota.store.port import Membership, Store
+
+
+def now_us() -> int:
+    """Return the wall clock, for ages."""
+    from rota.runtime.clock import SystemClock
+
+    return SystemClock().now_us()
+
+
+async def known_tasks(opened: Store) -> set[str]:
+    """Return the tasks that workers offer or that the newest jobs name."""
+    from rota.store.port import JobFilter
+
+    offered = {name for worker in (await opened.membership()).workers for name in worker.tasks}
+    return offered | {row.task for row in await opened.jobs(JobFilter(limit=1000))}
+
+
+def absent(token: bytes) -> RotaError:
+    """Return the error for a token that no job has: never there, or past retention."""
+    from rota.model.limits import RETENTION_DAYS_DEFAULT
+    from rota.result.read import not_found
+
+    return not_found(token, now_us(), RETENTION_DAYS_DEFAULT)
+
+
+def dead_of(place: Place, there: Membership) -> Dead | None:
+    """Return who of those on record has certainly ended; ``None`` if one look cannot tell on this engine."""
+    from rota.app.address import SQLITE, read_address
+    from rota.app.liveness import liveness_of
+    from rota.runtime.clock import SystemClock
+
+    address = read_address(place.url)
+    if address.engine != SQLITE or not there.nodes:
+        return None
+    clock = SystemClock()
+    return liveness_of(address, clock).dead(there, clock.boot_ns())
