@@ -39,13 +39,13 @@ class Facts:
 
 
 def library_files(limit: int | None = None) -> list[SourceFile]:
-    """Return the files of the standard library, sorted by path; every ``n``-th of them when ``limit`` is lower."""
+    """Return the files of the standard library, sorted by path; every second, third … of them to stay below a ``limit``."""
     paths = sorted(
         path.relative_to(LIBRARY)
         for path in LIBRARY.rglob("*.py")
         if not {"site-packages", "dist-packages"} & set(path.parts)
     )
-    step = 1 if limit is None else max(1, len(paths) // limit)
+    step = 1 if limit is None else max(1, -(-len(paths) // limit))
     return [SourceFile(package=path.parts[0].removesuffix(".py"), path=path.as_posix()) for path in paths[::step]]
 
 
