@@ -109,6 +109,7 @@ class Writer:
         self._mark = mark or NoMark()
         self._tell = tell
         self._mutex = threading.Lock()
+        self._starting = threading.Lock()
         self._waiting: deque[Piece] = deque()
         self._bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._is_rung = False
@@ -158,7 +159,8 @@ class Writer:
     # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _start(self) -> None:
-        with self._mutex:
+        # Not the mutex: an event loop must not wait for somebody's commit.
+        with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="rota-writer", daemon=True)
                 self._thread.start()
