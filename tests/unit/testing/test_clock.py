@@ -1,0 +1,57 @@
+"""The clock that is moved by hand."""
+
+from __future__ import annotations
+
+import doctest
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rota.testing import clock as module
+from rota.testing.clock import ManualClock
+
+
+def test_time_stands_still_until_it_is_moved() -> None:
+    """Otherwise a slow machine would change what a test finds."""
+    clock = ManualClock()
+
+    assert (clock.now_us(), clock.boot_ns()) == (clock.now_us(), clock.boot_ns())
+
+
+def test_time_passes_for_both_clocks() -> None:
+    """Due times go by the one, leases by the other."""
+    clock = ManualClock()
+    wall, boot = clock.now_us(), clock.boot_ns()
+
+    clock.advance(timedelta(seconds=2))
+    clock.advance(0.5)
+
+    assert (clock.now_us() - wall, clock.boot_ns() - boot) == (2_500_000, 2_500_000_000)
+
+
+def test_a_jump_moves_the_wall_clock_alone() -> None:
+    """An administrator sets the time back; nobody's lease may notice."""
+    clock = ManualClock()
+    wall, boot = clock.now_us(), clock.boot_ns()
+
+    clock.jump(timedelta(hours=-1))
+
+    assert (clock.now_us() - wall, clock.boot_ns() - boot) == (-3_600_000_000, 0)
+
+
+def test_time_does_not_run_back() -> None:
+    """A test that wants that means a jump."""
+    with pytest.raises(ValueError, match="jump"):
+        ManualClock().advance(-1)
+
+
+def test_it_starts_where_it_is_told_to() -> None:
+    """Some code is only wrong on the 29th of February."""
+    start = datetime(2028, 2, 29, 12, tzinfo=UTC)
+
+    assert ManualClock(start).now() == start
+
+
+def test_its_example_runs() -> None:
+    """An example that does not run teaches the wrong thing."""
+    assert doctest.testmod(module) == (0, 4)
