@@ -26,6 +26,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -74,7 +75,8 @@ class Hands:
         self._clock = clock
         self._wants_more = wants_more
         self._parked: list[asyncio.Future[None]] = []
-        self._coroutines: list[asyncio.Task[None]] = []
+        self._coroutines: dict[int, asyncio.Task[None]] = {}
+        self._free_rows: list[int] = []
         self._threads: list[threading.Thread] = []
         self._idle_threads = 0
         self._for_threads: SimpleQueue[ClaimedJob | None] = SimpleQueue()
@@ -143,10 +145,6 @@ class Hands:
         if not self._broken.done():
             self._broken.set_exception(error)
 
-    def _hand_ended(self, hand: asyncio.Task[None]) -> None:
-        if not hand.cancelled() and (error := hand.exception()) is not None:
-            self._break(error)
-
     async def close(self) -> None:
         """Let go of coroutines and idle threads.
 
@@ -154,10 +152,11 @@ class Hands:
         """
         self._is_closing = True
         self._broken.cancel()
-        for task in self._coroutines:
+        hands = list(self._coroutines.values())
+        for task in hands:
             task.cancel()
-        if self._coroutines:
-            await asyncio.wait(self._coroutines, timeout=_CLOSE_S)
+        if hands:
+            await asyncio.wait(hands, timeout=_CLOSE_S)
         for _ in self._threads:
             self._for_threads.put(None)
         if not self.busy:
@@ -188,7 +187,7 @@ class Hands:
             if not parked.done():  # It may have been cancelled just now; see _park.
                 parked.set_result(None)
                 return
-        self._coroutines.append(self._new_hand(len(self._coroutines)))
+        self._start_hand(self._free_rows.pop() if self._free_rows else len(self._coroutines))
 
     def _take_seat(self) -> None:
         if self.free == self.concurrency:
@@ -205,10 +204,16 @@ class Hands:
 
     # ── coroutines ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _new_hand(self, row: int) -> asyncio.Task[None]:
+    def _start_hand(self, row: int) -> None:
         hand = self.loop.create_task(self._hand(row), context=self._attempts.context.copy())
-        hand.add_done_callback(self._hand_ended)
-        return hand
+        hand.add_done_callback(partial(self._hand_ended, row))
+        self._coroutines[row] = hand
+
+    def _hand_ended(self, row: int, hand: asyncio.Task[None]) -> None:
+        if self._coroutines[row] is hand and hand.cancelled():
+            self._free_rows.append(row)
+        if not hand.cancelled() and (error := hand.exception()) is not None:
+            self._break(error)
 
     async def _hand(self, row: int) -> None:
         """Run jobs one after the other while there are any; then park. Begins, and goes on after parking, with a seat."""
@@ -242,15 +247,21 @@ class Hands:
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
-            if self._is_closing:
-                raise
+            self._leave_seat()
+            raise
+
+    def _leave_seat(self) -> None:
+        """Free the seat of a hand that was cancelled, by code that kept its task from a job that is over."""
+        self._seat_freed()
+        if not self._is_closing:
+            self._fill_seats()
 
     def _replace(self, row: int) -> None:
         """Give the seat to a new hand, since this one must run no other job."""
         if self._is_closing or self.loop.is_closed():
             self._seat_freed()
         else:
-            self._coroutines[row] = self._new_hand(row)
+            self._start_hand(row)
 
     async def _park(self, *, has_seat: bool = True) -> None:
         """Give the seat up and wait for another."""
@@ -259,20 +270,14 @@ class Hands:
         if self.todo and self.free and self._starts:
             self._take_seat()
             return
-        while True:
-            parked: asyncio.Future[None] = self.loop.create_future()
-            self._parked.append(parked)
-            try:
-                await parked
-            except asyncio.CancelledError:
-                # Unless the worker ends, this was meant for a job that is over: some code kept this task to cancel it later.
-                if self._is_closing:
-                    raise
-                if parked.cancelled():
-                    with suppress(ValueError):
-                        self._parked.remove(parked)
-                    continue
-            return
+        parked: asyncio.Future[None] = self.loop.create_future()
+        self._parked.append(parked)
+        try:
+            await parked
+        except asyncio.CancelledError:
+            if not parked.cancelled():  # It had just been given a seat.
+                self._leave_seat()
+            raise
 
     # ── threads ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -194,6 +194,7 @@ class Worker:
             if guard is not None:
                 guard.stop()
             await _cancel([*tasks, settling])
+            await station.hands.close()
 
     async def run_until_idle(self) -> None:
         """Work in a test: until nothing that is due can be claimed, nothing runs and everything is settled."""
@@ -236,6 +237,7 @@ class Worker:
             await self._finish(station, settling)
         finally:
             await _cancel([settling, ending, broken])
+            await station.hands.close()
 
     async def _finish(self, station: Station, settling: asyncio.Task[None]) -> None:
         """End in good order: nothing is started any more."""
@@ -258,7 +260,6 @@ class Worker:
         await asyncio.wait([leaving], timeout=_LEAVE_S)
         await _cancel([leaving])
         station.leave_will()
-        await hands.close()
 
     async def _leave_ring(self) -> None:
         """Leave the ring, while the jobs finish: a store that is slow to answer must not use up the grace."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from rota.app.blocking import drive
 from rota.model.job import NewJob
+from rota.model.outcome import Outcome
 from rota.model.retry import Retry
 from rota.model.slot import hash16
 from rota.model.task import TaskSpec
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
-from rota.store.port import NewNode, Store
+from rota.store.port import NewNode, Settled, Store
 from rota.store.sqlite.store import SqliteStore
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.order import WorkerOrder
@@ -82,11 +84,13 @@ class Kitchen:
         concurrency: int = 4,
         running: RunningTable | None = None,
         store: Store | None = None,
+        guarded: bool = False,
         **order: Any,
     ) -> Worker:
         """Return a worker that has not been started."""
         if not self.node_id:
             self.node_id = (await self.store.register_node(NewNode("mitte", "", "{}"))).id
+        give_back = self._give_back if guarded else None
         told = WorkerOrder(self.node_id, name, f"proof of {name}", "", concurrency=concurrency, **order)
         return Worker(
             store or self.store,
@@ -96,7 +100,22 @@ class Kitchen:
             clock=self.clock,
             entropy=self.entropy,
             telemetry=self.telemetry,
+            give_back=give_back,
         )
+
+    def _give_back(self, worker: int, outcomes: Sequence[Outcome]) -> Settled:
+        assert isinstance(self.store, SqliteStore)
+        return drive(self.store.inline().settle(worker, outcomes))
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is true, turning the loop."""
+        while not is_so():
+            await asyncio.sleep(0.001)
+
+    async def until_settled(self, tokens: list[bytes]) -> None:
+        """Wait until these jobs are settled."""
+        while not all(state.is_final for state in (await self.store.states(tokens)).values()):
+            await asyncio.sleep(0.001)
 
     async def work_until(self, is_enough: Callable[[], Awaitable[bool]], worker: Worker) -> int:
         """Run a worker until something is true, then drain it; return its exit code."""

@@ -57,42 +57,6 @@ async def test_plain_functions_run_in_threads_and_mix_with_coroutines() -> None:
     assert row.result == b'"brota-hand"'
 
 
-@pytest.mark.parametrize("concurrency", [1, 3])
-async def test_never_more_jobs_at_once_than_seats(concurrency: int) -> None:
-    """A database that takes three connections must not get four."""
-    running, most, lock = 0, 0, threading.Lock()
-
-    def enter() -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-
-    def leave() -> None:
-        nonlocal running
-        with lock:
-            running -= 1
-
-    async def cook() -> None:
-        enter()
-        await asyncio.sleep(0.002)
-        leave()
-
-    def fry() -> None:
-        enter()
-        time.sleep(0.002)
-        leave()
-
-    kitchen = Kitchen.of(cook, fry)
-    tokens: list[bytes] = []
-    for _ in range(20):
-        tokens += [*await kitchen.submit(cook), *await kitchen.submit(fry)]
-
-    await kitchen.work_until_settled(tokens, await kitchen.worker(concurrency=concurrency))
-
-    assert most == concurrency
-
-
 async def test_jobs_of_a_key_run_one_at_a_time_and_in_order() -> None:
     """P5 through the whole of a worker."""
     seen: list[int] = []

@@ -1,0 +1,123 @@
+"""One queue as one worker sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rota.worker.line import SKIPPED_LONGEST_S, STEAL_LONGEST_S, SWEEP_S, QueueLine
+
+NOON_US = 1_800_000_000_000_000
+
+
+def quiet_line(own: Iterable[int] = range(8)) -> QueueLine:
+    """Return a line that has looked everywhere at second 0 and found nothing."""
+    line = QueueLine(1, "ovens")
+    line.slots.set_own(own)
+    assert line.wants_probe(0.0, NOON_US)
+    slots, _ = line.slots.next_probe()
+    line.slots.told(slots, [], [], is_full=False)
+    line.looked_elsewhere(0, 0.0, 0.0)
+    return line
+
+
+def test_nothing_is_probed_until_there_is_a_reason() -> None:
+    """An idle worker costs nothing."""
+    assert not quiet_line().wants_probe(0.5, NOON_US)
+
+
+def test_all_slots_are_probed_once_a_second_although_nobody_said_anything() -> None:
+    """Wake-ups can be lost."""
+    line = quiet_line()
+
+    assert line.wants_probe(SWEEP_S, NOON_US)
+    assert len(line.slots.next_probe()[0]) == 8
+
+
+def test_a_job_that_falls_due_is_looked_for_then() -> None:
+    line = quiet_line()
+    line.note_due(NOON_US + 300_000)
+    line.note_due(NOON_US + 900_000)
+
+    wait_s = line.wait_s(0.0, NOON_US, is_idle=False)
+
+    assert wait_s == 0.3
+    assert not line.wants_probe(0.2, NOON_US + 200_000)
+    assert line.wants_probe(0.3, NOON_US + 300_000)
+    assert line.next_due_at is None
+
+
+def test_a_busy_worker_does_not_wait_for_what_it_would_not_do() -> None:
+    """It looks at others' slots only with free hands: waiting for that moment, which has passed, would be no wait."""
+    line = quiet_line()
+    line.steal_at = 0.1
+
+    assert line.wait_s(0.5, NOON_US, is_idle=False) == 0.5
+    assert line.wait_s(0.5, NOON_US, is_idle=True) == 0.0
+
+
+def test_a_paused_queue_is_not_waited_for_either() -> None:
+    line = quiet_line()
+    line.steal_at = 0.1
+    line.is_paused = True
+
+    assert line.wait_s(0.5, NOON_US, is_idle=True) == 0.5
+
+
+def test_news_of_a_paused_queue_makes_all_its_slots_suspects() -> None:
+    """It may be the news that it goes on; what came in meanwhile can be anywhere."""
+    line = quiet_line()
+    line.is_paused = True
+
+    assert line.heard(1_000, 0)
+    assert len(line.slots.next_probe()[0]) == 8
+
+
+def test_a_skipped_slot_is_tried_again_soon_then_less_often() -> None:
+    """Another session is staging it; 2, 4, 8 … 50 ms."""
+    line = quiet_line()
+    line.heard(3, 0)
+    waits = []
+    now_s = 0.0
+    for _ in range(8):
+        line.note_skipped(True, now_s)
+        assert not line.wants_probe(now_s, NOON_US)
+        wait_s = line.wait_s(now_s, NOON_US, is_idle=False)
+        waits.append(round(wait_s, 3))
+        now_s += wait_s
+        assert line.wants_probe(now_s, NOON_US)
+
+    assert waits[:5] == [0.002, 0.004, 0.008, 0.016, 0.032]
+    assert waits[-1] == SKIPPED_LONGEST_S
+
+
+def test_a_moment_to_try_again_that_has_passed_is_not_waited_for() -> None:
+    """Without room nothing was claimed then; the next free hand does it."""
+    line = quiet_line()
+    line.heard(3, 0)
+    line.note_skipped(True, 0.0)
+
+    assert line.wants_probe(0.1, NOON_US)
+    assert line.wait_s(0.1, NOON_US, is_idle=False) == 0.9
+
+
+def test_news_is_not_held_up_by_a_slot_that_was_skipped() -> None:
+    line = quiet_line()
+    line.heard(3, 0)
+    line.note_skipped(True, 0.0)
+
+    line.heard(5, 0)
+
+    assert line.wants_probe(0.0, NOON_US)
+
+
+def test_looks_elsewhere_come_at_once_while_they_pay_and_rarer_while_not() -> None:
+    """An idle worker must help within a moment, and cost nothing."""
+    line = quiet_line()
+    line.found_own(0.0, 0.0)
+    at_first = line.steal_at
+    line.looked_elsewhere(3, 1.0, 0.0)
+    after_a_find = line.steal_at
+    for _ in range(10):
+        line.looked_elsewhere(0, 2.0, 0.0)
+
+    assert (at_first, after_a_find, line.steal_at) == (0.05, 1.0, 2.0 + STEAL_LONGEST_S)
