@@ -112,10 +112,14 @@ BEGIN
         each := p_limit;
     END LOOP;
 
-    -- Who staged more than it took tells the others.
-    IF staged.woken_slots IS NOT NULL AND wanted <= 0 THEN
-        PERFORM tell_wakes(array_fill(p_queue, ARRAY[cardinality(staged.woken_slots)]), staged.woken_slots,
-                           staged.woken_places, NULL);
+    -- Whoever staged something and left it (a full claim, a task that this worker does not know) tells the others.
+    IF staged.woken_slots IS NOT NULL THEN
+        PERFORM tell_wakes(array_agg(p_queue), array_agg(w.s), array_agg(w.p), NULL)
+           FROM unnest(staged.woken_slots, staged.woken_places) w(s, p)
+          WHERE (SELECT true FROM live l
+                  WHERE l.queue_id = p_queue AND l.slot = w.s AND l.place >= w.p
+                    AND l.ready AND NOT l.alone AND l.holder IS NULL
+                  LIMIT 1);
     END IF;
 END
 $$;

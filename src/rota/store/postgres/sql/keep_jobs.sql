@@ -17,6 +17,7 @@ DECLARE
     history_max CONSTANT integer := 100;
     worker_name text := coalesce((SELECT w.name FROM workers w WHERE w.id = p_worker), '');
     long uuid[];
+    has_alone boolean;
 BEGIN
     WITH u AS MATERIALIZED (
         SELECT u.token, u.fence, u.kind, u.failure, u.started_at, CASE WHEN u.due_at > p_now THEN u.due_at END AS due_at
@@ -44,8 +45,12 @@ BEGIN
         SELECT k.queue_id, k.slot, min(k.place) AS place FROM k WHERE k.ready AND NOT k.alone GROUP BY k.queue_id, k.slot
     )
     SELECT (SELECT count(*) FROM k), (SELECT array_agg(k.token) FROM k WHERE k.attempts > history_max),
-           (SELECT array_agg(w.queue_id) FROM w), (SELECT array_agg(w.slot) FROM w), (SELECT array_agg(w.place) FROM w)
-      INTO kept_count, long, woken_queues, woken_slots, woken_places;
+           (SELECT array_agg(w.queue_id) FROM w), (SELECT array_agg(w.slot) FROM w), (SELECT array_agg(w.place) FROM w),
+           (SELECT bool_or(k.alone AND k.ready) FROM k)
+      INTO kept_count, long, woken_queues, woken_slots, woken_places, has_alone;
+    IF has_alone THEN
+        PERFORM pg_notify(current_schema(), '{"a":true}');
+    END IF;
 
     IF long IS NOT NULL THEN
         DELETE FROM history h

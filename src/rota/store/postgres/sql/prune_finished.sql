@@ -1,10 +1,10 @@
--- prune_finished: remove up to p_limit finished jobs that were settled long ago, and their history.
+-- prune_finished: remove up to p_limit finished jobs that were settled long ago, their history, and who is long gone.
 --
 -- Takes    p_now bigint · p_settled_before bigint · p_limit integer. Jobs whose token is younger than 25 hours stay, so that
 --          one which is submitted again is always recognised.
 -- Returns  integer: how many were removed
--- Locks    the removed rows, skipping locked ones
--- Plan     Index Scan using finished_pkey from the oldest token on
+-- Locks    the removed rows, skipping locked ones of finished
+-- Plan     Index Scan using finished_pkey from the oldest token on; the few rows of workers and nodes
 -- Twin     store/sqlite/sql/prune_finished.sql; tests/contract/test_house.py runs both.
 
 CREATE FUNCTION prune_finished(p_now bigint, p_settled_before bigint, p_limit integer) RETURNS integer
@@ -26,6 +26,14 @@ BEGIN
                FOR UPDATE SKIP LOCKED) x;
     DELETE FROM finished f USING unnest(old) o(token) WHERE f.token = ANY (ARRAY[o.token]);
     DELETE FROM history h USING unnest(old) o(token) WHERE h.token = ANY (ARRAY[o.token]);
+    -- Workers that were closed before the oldest job that is kept was settled: nothing names them any more.
+    DELETE FROM workers w
+     WHERE w.closed_at < p_settled_before AND NOT EXISTS (SELECT FROM claims c WHERE c.worker = w.id);
+    DELETE FROM leases l
+     USING nodes n
+     WHERE n.id = l.node_id AND n.closed_at < p_settled_before
+       AND NOT EXISTS (SELECT FROM workers w WHERE w.node_id = n.id);
+    DELETE FROM nodes n WHERE n.closed_at < p_settled_before AND NOT EXISTS (SELECT FROM leases l WHERE l.node_id = n.id);
     RETURN coalesce(cardinality(old), 0);
 END
 $$;

@@ -28,6 +28,10 @@ DECLARE
 BEGIN
     SELECT w.name INTO worker_name FROM workers w WHERE w.id = p_worker AND w.closed_at IS NOT NULL;
     IF NOT FOUND THEN
+        IF NOT EXISTS (SELECT FROM workers w WHERE w.id = p_worker) THEN
+            is_complete := true;
+            RETURN;
+        END IF;
         RAISE EXCEPTION 'worker % is open', p_worker USING ERRCODE = 'RO108';
     END IF;
 

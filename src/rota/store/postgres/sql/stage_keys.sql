@@ -3,7 +3,7 @@
 -- Takes    p_queues smallint[] · p_slots smallint[] · p_keys text[] · p_sinces bigint[] (side by side): since
 --          when the key's job could have been claimed, had anybody looked
 -- Returns  one row: woken_queues, woken_slots, woken_places (lowest of each slot), and skipped: slots in which a key could
---          not be looked at to the end; its turn has been left in turns for whoever comes next.
+--          not be looked at to the end; its turn has been left in turns for whoever comes next. They are woken too.
 -- Locks    the slots, by try-lock to the end of the transaction, in a statement BEFORE the look: so that the look sees all
 --          that the last holder of the slot did. Then the row of each new head, or none. Never waits.
 -- Plan     Index Scan using live_line and live_head, once a key; then Tid Scan
@@ -65,9 +65,12 @@ BEGIN
         SELECT t.q, t.s, t.k, t.since FROM t WHERE NOT t.line = ANY (mine)
          UNION ALL
         SELECT c.q, c.s, c.k, c.since FROM c WHERE (c.q, c.k) NOT IN (SELECT u.queue_id, u.key FROM u)
-     RETURNING slot
+     RETURNING queue_id, slot
     ), w AS (
-        SELECT u.queue_id, u.slot, min(u.place) AS place FROM u GROUP BY u.queue_id, u.slot
+        -- Whoever owns a skipped slot hears of it too: it has a turn to give, and nobody knows from which place on.
+        SELECT x.queue_id, x.slot, min(x.place) AS place
+          FROM (SELECT u.queue_id, u.slot, u.place FROM u UNION ALL SELECT a.queue_id, a.slot, 0 FROM a) x
+         GROUP BY x.queue_id, x.slot
     )
     SELECT (SELECT array_agg(w.queue_id) FROM w), (SELECT array_agg(w.slot) FROM w), (SELECT array_agg(w.place) FROM w),
            (SELECT array_agg(DISTINCT a.slot) FROM a)

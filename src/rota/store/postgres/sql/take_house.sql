@@ -10,8 +10,8 @@ CREATE FUNCTION take_house(p_node bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE house
        SET orchestrator = p_node
-     WHERE (orchestrator IS NULL OR (SELECT n.closed_at IS NOT NULL FROM nodes n WHERE n.id = orchestrator))
-       AND (SELECT n.closed_at IS NULL FROM nodes n WHERE n.id = p_node);
+     WHERE NOT EXISTS (SELECT FROM nodes n WHERE n.id = orchestrator AND n.closed_at IS NULL)
+       AND EXISTS (SELECT FROM nodes n WHERE n.id = p_node AND n.closed_at IS NULL);
     RETURN (SELECT h.orchestrator FROM house h JOIN nodes n ON n.id = h.orchestrator WHERE n.closed_at IS NULL);
 END
 $$;
