@@ -117,7 +117,7 @@ class Claimer:
             for news in woken:
                 named = self._by_id.get(news.queue_id)
                 if named is not None and not named.heard(news.slot, news.place):
-                    named.steal_at = min(named.steal_at, now_s + self._entropy.uniform(0.02, 0.06))
+                    named.heard_elsewhere(now_s, self._entropy.uniform(0, 1))
         self._news.set()
 
     def note_due(self, due_at: int) -> None:

@@ -17,6 +17,9 @@ SWEEP_S = 1.0
 STEAL_FIRST_S = 0.05
 """How long a worker has had nothing of its own to do before it looks at what others leave lying."""
 
+HELP_S = 0.02
+"""How soon after news of others' slots an idle worker looks there, at the earliest; an idle owner is faster by far."""
+
 STEAL_LONGEST_S = 0.5
 """How long it waits between two looks that found nothing, at most."""
 
@@ -87,6 +90,11 @@ class QueueLine:
             self._skipped_s = min(SKIPPED_LONGEST_S, self._skipped_s * 2)
         else:
             self.retry_at, self._skipped_s = None, SKIPPED_FIRST_S
+
+    def heard_elsewhere(self, now_s: float, jitter: float) -> None:
+        """Take the news that others' slots have work: look there soon, and again a few times, since keyed jobs must wait."""
+        self._steal_s = STEAL_FIRST_S / 2
+        self.steal_at = min(self.steal_at, now_s + HELP_S * (1 + 2 * jitter))
 
     def found_own(self, now_s: float, jitter: float) -> None:
         """Own work was there: look elsewhere only after it has been quiet for a while."""

@@ -295,16 +295,22 @@ class Worker:
 
     async def _until_stored(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """Ask the store until it answers. Only for what is safe to ask twice, or harmless to have asked twice."""
-        tries = 0
+        tries, since = 0, asyncio.get_running_loop().time()
         while True:
             try:
-                return await ask()
+                answer = await ask()
             except (NodeClosedError, StoreBrokenError):
                 raise
             except StoreError as error:
+                if not tries:
+                    self._telemetry.emit("store.lost", store=self._store.url, error=error)
                 tries += 1
-                self._telemetry.emit("store.lost", store=self._store.url, error=error)
                 await asyncio.sleep(store_pause_s(tries, self._entropy))
+            else:
+                if tries:
+                    seconds = round(asyncio.get_running_loop().time() - since, 3)
+                    self._telemetry.emit("store.returned", store=self._store.url, seconds=seconds)
+                return answer
 
 
 async def _first_of(doing: Coroutine[Any, Any, None], *others: asyncio.Task[Any]) -> None:

@@ -91,6 +91,19 @@ def test_every_emit_and_count_is_in_the_list() -> None:
     assert not found, "\n".join(found)
 
 
+def test_everything_in_the_list_is_told_or_counted_somewhere() -> None:
+    """An alarm on an event that nobody emits is silent for ever."""
+    said = {
+        node.value
+        for path in SOURCE.rglob("*.py")
+        if path.name != "events.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+    assert sorted({*EVENTS, *COUNTERS} - said) == []
+
+
 @pytest.mark.parametrize(
     "planted",
     [

@@ -86,7 +86,7 @@ def test_a_log_line_stays_one_line() -> None:
     """User code's error messages have newlines, quotes and control characters; a log line has none."""
     stream = io.StringIO()
 
-    LogLines(stream, now_us)("claim.failed", {"error": ValueError('two\nlines "quoted"'), "queue": "a\x1b[31m\nb"})
+    LogLines(stream, now_us)("claim.unknown", {"error": ValueError('two\nlines "quoted"'), "queue": "a\x1b[31m\nb"})
 
     line = stream.getvalue()
     assert line.count("\n") == 1

@@ -121,3 +121,19 @@ def test_looks_elsewhere_come_at_once_while_they_pay_and_rarer_while_not() -> No
         line.looked_elsewhere(0, 2.0, 0.0)
 
     assert (at_first, after_a_find, line.steal_at) == (0.05, 1.0, 2.0 + STEAL_LONGEST_S)
+
+
+def test_news_of_others_slots_is_looked_into_soon_and_again_a_little_later() -> None:
+    """A keyed job may be taken 50 ms after it became ready at the earliest: the first look often comes too soon for it."""
+    line = quiet_line()
+    for _ in range(10):
+        line.looked_elsewhere(0, 1.0, 0.0)
+
+    line.heard_elsewhere(1.0, 1.0)
+    first = line.steal_at
+    line.looked_elsewhere(0, first, 0.0)
+    second = line.steal_at
+    line.looked_elsewhere(0, second, 0.0)
+    third = line.steal_at
+
+    assert [round(each - 1.0, 3) for each in (first, second, third)] == [0.06, 0.11, 0.21]
