@@ -99,3 +99,16 @@ def test_news_of_others_slots_are_told_apart() -> None:
 
     assert not book.heard(2, 1)
     assert not book.has_suspects
+
+
+def test_a_large_claim_looks_into_many_slots_and_a_small_one_into_few() -> None:
+    """What was submitted together lies side by side in the store, spread over all slots: taken together it is cheap."""
+    book = SlotBook(range(1_024))
+    slots, _ = book.next_probe()
+    book.told(slots, [claimed(slot) for slot in range(1_000)], [], is_full=True)
+    large = len(book.next_probe()[0])
+
+    book.told(slots, [claimed(slot) for slot in range(8)], [], is_full=True)
+    small = len(book.next_probe()[0])
+
+    assert (large, small) == (1_000, 32)
