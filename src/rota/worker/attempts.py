@@ -5,8 +5,8 @@ In that order, and never another; everything else relies on it. An outcome exist
 Each job sees a clean context: what it sets in context variables ends with it, and so does a cancellation it left pending.
 
 What can be stopped: an ``async def`` handler is cancelled (time limit, cancel, end of the grace). A ``def`` handler cannot
-be: it is told by flags. One that overruns its limit by more than the grace has its process replaced; its outcome then goes
-into the *will*, which is settled after the process is gone.
+be: it is told by flags. Whichever overruns its limit by more than the grace (a coroutine can ignore its cancellation) has its
+process replaced; its outcome then goes into the *will*, which is settled after the process is gone.
 
 Invariants, each with the test that holds it:
     A job is marked before it is decoded.                      tests/unit/worker/test_worker.py
@@ -48,8 +48,8 @@ class Attempts:
         endings: Turns exceptions into outcomes.
         clock: Gives start and end times.
         telemetry: Is told of overruns.
-        timeout_grace_s: How long a ``def`` handler may overrun.
-        overrun: Called on the loop when a ``def`` handler did not come back within the grace.
+        timeout_grace_s: How long a handler may overrun.
+        overrun: Called on the loop when a handler did not come back within the grace.
 
     Attributes:
         active: The attempts that are being made, by token.
@@ -141,6 +141,7 @@ class Attempts:
         """Run a handler, cancelled when its time limit ends."""
         assert attempt.timeout_ms is not None  # noqa: S101
         limit_s = attempt.timeout_ms / 1e3
+        lost = self._loop.call_later(limit_s + self._timeout_grace_s, self._is_lost, attempt)
         try:
             async with asyncio.timeout(limit_s) as limit:
                 return await function(*args, **kwargs)
@@ -149,6 +150,8 @@ class Attempts:
                 attempt.is_overdue = True
                 raise self._endings.time_limit(attempt) from error
             raise
+        finally:
+            lost.cancel()
 
     def run_in_thread(self, row: int, job: ClaimedJob) -> None:
         """Run one ``def`` job and hand its outcome over."""

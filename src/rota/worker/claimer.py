@@ -237,15 +237,21 @@ class Claimer:
         """Take what other workers leave lying: keyless jobs, and keyed ones whose own worker is evidently busy."""
         wait_us = min(max(4 * int(self._pace.run_us), _AFFINITY_FIRST_US), self._affinity_wait_us)
         before = self._clock.now_us() - wait_us
-        slots = await self._store.ready_elsewhere(line.queue_id, line.slots.own, keyed_before=before)
-        room = self._room()
-        if not slots or room <= 0 or not self._is_idle:
-            return 0
-        claim = await self._store.claim(
-            self._worker, line.queue_id, slots, room, tasks=self._tasks, keyed_before=before, stages=False
-        )
-        self._take(claim.jobs, "claims.stolen")
-        return len(claim.jobs)
+        passed = line.slots.own
+        while self._is_idle and not self._is_stopping:
+            slots = await self._store.ready_elsewhere(line.queue_id, passed, keyed_before=before)
+            room = self._room()
+            if not slots or room <= 0 or not self._is_idle:
+                return 0
+            claim = await self._store.claim(
+                self._worker, line.queue_id, slots, room, tasks=self._tasks, keyed_before=before, stages=False
+            )
+            self._take(claim.jobs, "claims.stolen")
+            if claim.jobs or claim.is_paused:
+                return len(claim.jobs)
+            # What lies there is of tasks that this worker does not know: it must not hide what lies in other slots.
+            passed = passed.union(slots)
+        return 0
 
     def _take(self, jobs: Sequence[ClaimedJob], counter: str) -> None:
         self._telemetry.count("claims.calls")

@@ -11,7 +11,7 @@ import pytest
 
 from rota.errors import StoreBrokenError, StoreFullError
 from rota.model.job import NewJob
-from rota.model.slot import hash16
+from rota.model.slot import hash16, slot_of
 from rota.model.state import State
 from rota.store.port import NewNode, NewWorker, Store
 from rota.worker.claimer import Claimer
@@ -199,6 +199,31 @@ async def test_jobs_of_a_task_that_only_one_worker_knows_are_run_by_it() -> None
 
     assert await working == DRAINED
     assert set((await new.store.states(tokens)).values()) == {State.SUCCEEDED}
+
+
+async def test_jobs_of_unknown_tasks_do_not_hide_those_behind_them() -> None:
+    """A look at others' slots names 64 at most, and all of these have nothing for this worker."""
+
+    async def fresh() -> None: ...
+
+    new = Kitchen.of(echo, fresh)
+    old = Kitchen.of(echo, store=new.store)
+    node = await old.store.register_node(NewNode("mitte", "", "{}"))
+    old.node_id = node.id
+    await old.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo", "fresh"], weight=1_000))
+    await new.submit(fresh, 2_000)
+    tokens = [old.entropy.token() for _ in range(64)]
+    last = max(tokens, key=lambda token: hash16(None, token))
+    await old.store.submit([NewJob(last, "ovens", "echo", b"{}", hash16(None, last), None, is_fresh=True)])
+    station = await (await old.worker(weight=1))._register()
+    await station.rings.look()
+    assert slot_of(hash16(None, last)) not in station.lines[0].slots.own
+
+    await station.claimer.claim_once()
+
+    assert list(station.holdings.jobs) == [last]
+    await station.hands.rest()
+    await station.hands.close()
 
 
 async def test_a_full_disk_pauses_a_worker_and_room_lets_it_go_on() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,8 @@ from rota.model.retry import Retry
 from rota.model.state import State
 from rota.store.port import Wake
 from rota.worker.current import current_job
-from rota.worker.order import DRAINED
+from rota.worker.order import DRAINED, RECYCLE
+from rota.worker.running import RunningTable
 from tests.unit.worker.kitchen import Kitchen, spec
 
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
@@ -363,3 +365,25 @@ async def test_the_time_limit_of_a_thread_goes_by_a_clock_that_does_not_jump() -
 
     assert code == DRAINED
     assert kitchen.telemetry.counters["job.overran"] == 0
+
+
+async def test_a_coroutine_that_ignores_its_time_limit_has_its_process_replaced(tmp_path: Path) -> None:
+    """It would hold its seat for ever; a run that may still go on is never settled by its own process."""
+    release = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await release.wait()
+
+    kitchen = Kitchen.of(spec(stubborn, timeout_ms=10))
+    table = RunningTable.create(str(tmp_path / "w.table"), 4)
+    tokens = await kitchen.submit(stubborn)
+    worker = await kitchen.worker(running=table, timeout_grace_s=0.02, grace_s=0.02)
+
+    code = await asyncio.wait_for(worker.run(), 20)
+
+    assert code == RECYCLE
+    assert [outcome.token for outcome in table.will()] == tokens
+    assert table.running() == tokens
+    release.set()
