@@ -9,8 +9,8 @@ be: it is told by flags. Whichever overruns its limit by more than the grace (a 
 process replaced; its outcome then goes into the *will*, which is settled after the process is gone.
 
 Invariants, each with the test that holds it:
-    A job is marked before it is decoded.                      tests/unit/worker/test_worker.py
-    A cancelled handler's outcome is `cancelled`; one that     tests/unit/worker/test_worker.py
+    A job is marked before it is decoded.                      tests/unit/worker/test_attempts.py
+    A cancelled handler's outcome is `cancelled`; one that     tests/unit/worker/test_attempts.py
       swallows the cancellation has its own outcome.
     Whatever a handler raises is an outcome.                   tests/unit/worker/test_hands.py
 """
