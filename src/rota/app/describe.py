@@ -2,10 +2,10 @@
 
 Run as a short-lived child, so that nodes and the command line never import user code to find out::
 
-    {"store": "/srv/shop.db", "queues": ["default"], "tasks": ["bake"], "retention_days": 7.0}
+    {"store": "/srv/shop.db", "queues": ["default"], "tasks": ["bake"], "retention_days": 7.0, "settings": {}}
 
 The store's address means the same in every folder and holds its password, if it has one: for a pipe, not for a log. Errors
-go to stderr, with exit code 78 (configuration), or 2 when the command itself is wrong.
+go to stderr, with exit code 78 (configuration), 2 when the command itself is wrong, or 130 when it was interrupted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import msgspec
 
 from rota.app.load import load_app
 from rota.app.rota import Rota
-from rota.errors import ConfigError, RotaError
+from rota.errors import RotaError
 
 _USAGE = 2
 _CONFIG = 78
+_INTERRUPTED = 130
 
 
 def describe(app: Rota) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def describe(app: Rota) -> dict[str, Any]:
         "queues": app.queues,
         "tasks": sorted(app.tasks),
         "retention_days": app.config.retention_days,
+        "settings": app.settings,
     }
 
 
@@ -43,14 +45,11 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)  # what the module prints when it is imported must not end up in the JSON
     try:
         said = describe(load_app(arguments[0]))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        if error.__cause__ is not None and not isinstance(error.__cause__, (RotaError, ModuleNotFoundError)):
-            print(f"  caused by {type(error.__cause__).__name__}: {error.__cause__}", file=sys.stderr)
-        return _CONFIG
     except RotaError as error:
         print(error, file=sys.stderr)
         return _CONFIG
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     os.write(out, msgspec.json.encode(said) + b"\n")
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rota.app.rota import Rota
-from rota.errors import ConfigError
+from rota.errors import ConfigError, UsageError
 from rota.submit.check import closest
 
 
@@ -23,6 +23,7 @@ def load_app(name: str) -> Rota:
 
     Raises:
         ConfigError: No such module or attribute, it is no ``Rota``, or the module raised when it was imported.
+        TaskDefinitionError: One of its functions cannot be a task.
     """
     module_name, separator, attribute = name.partition(":")
     if name.endswith(".py") or module_name.endswith(".py") or "/" in module_name or not module_name:
@@ -55,14 +56,32 @@ def _import(module_name: str, name: str) -> ModuleType:
             f"environment ({sys.prefix}).",
             app=name,
         ) from error
-    except ConfigError:
-        raise
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
+    except UsageError:
+        raise  # it says what is wrong and where, such as a function that cannot be a task
+    except SystemExit as error:
         raise ConfigError(
-            f"{name}: importing {module_name} raised {type(error).__name__} at {where.filename}:{where.lineno}: {error}",
+            f"{name}: importing {module_name} ended the process, with code {error.code!r} at {_place_of(error)}. What a script "
+            'does belongs under `if __name__ == "__main__":`.',
             app=name,
         ) from error
+    except Exception as error:
+        raise ConfigError(
+            f"{name}: importing {module_name} raised {type(error).__name__} at {_place_of(error)}: {_message_of(error)}.",
+            app=name,
+        ) from error
+
+
+def _place_of(error: BaseException) -> str:
+    """Return where an error was raised; for one of syntax, where it is written."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{where.filename}:{where.lineno}"
+
+
+def _message_of(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return text.rstrip(".") or "without a message"
 
 
 def _attribute(module: ModuleType, attribute: str, name: str) -> Rota:

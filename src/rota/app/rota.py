@@ -204,6 +204,12 @@ class Rota:
         return self._config
 
     @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """What the code itself says of how its store is opened, by the names of ``Config``; not where it is."""
+        said = [name for name, value in self._said.items() if value is not None and name != "store"]
+        return {name: getattr(self.config, name) for name in said}
+
+    @property
     def address(self) -> Address:
         """Where the store is."""
         return read_address(self.config.store)

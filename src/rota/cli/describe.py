@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -41,6 +42,8 @@ def describe(app: str) -> Description:
         Stop: It cannot be imported, or has no such app.
     """
     done = subprocess.run([sys.executable, "-m", CHILD, app], capture_output=True, text=True, check=False)
+    if done.returncode in (Exit.INTERRUPTED, -signal.SIGINT):
+        stop(Exit.INTERRUPTED, f"interrupted while {app} was imported.")
     if done.returncode != 0:
         _refuse(app, done.returncode, done.stderr)
     if printed := done.stderr.strip():
@@ -62,5 +65,13 @@ def _refuse(app: str, code: int, printed: str) -> NoReturn:
         say(before.rstrip())
     if mark:
         stop(Exit.CONFIG, f"{mark}{reason.strip()}")
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    stop(Exit.CONFIG, f"importing {app} {how}.", "Import it by hand to see why: python -c 'import MODULE'")
+    how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
+    module = app.partition(":")[0]
+    stop(Exit.CONFIG, f"importing {app} {how}.", f"Import it by hand to see why: {sys.executable} -c 'import {module}'")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -19,7 +19,7 @@ import os
 from rota import Rota
 print("printed at import")
 os.write(1, b"written at import\\n")
-app = Rota("shop.db", retention=30 * 86_400)
+app = Rota("shop.db", retention=30 * 86_400, durability="normal")
 nothing = 5
 
 @app.task(queue="ovens")
@@ -39,6 +39,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "pizza_none.py").write_text("")
     (tmp_path / "pizza_bad.py").write_text("def f():\n    1 / 0\nf()\n")
     (tmp_path / "pizza_lacking.py").write_text("import pizza_dough\n")
+    (tmp_path / "pizza_typo.py").write_text("x = 1\ndef f(:\n")
+    (tmp_path / "pizza_ends.py").write_text("import sys\nsys.exit(3)\n")
+    (tmp_path / "pizza_stopped.py").write_text("raise KeyboardInterrupt\n")
+    (tmp_path / "pizza_method.py").write_text(
+        "from rota import Rota\napp = Rota('a.db')\nclass Oven:\n    @app.task\n    def bake(self): ...\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     known = set(sys.modules)
@@ -66,6 +72,8 @@ def test_an_app_is_found_by_module_and_name(folder: Path) -> None:
         ("pizza_none", "defines no Rota"),
         ("pizza_two", "has 2 apps. Say which: pizza_two:a, pizza_two:b."),
         ("pizza_bad:app", "importing pizza_bad raised ZeroDivisionError at"),
+        ("pizza_typo:app", "pizza_typo raised SyntaxError at {folder}/pizza_typo.py:2: invalid syntax."),
+        ("pizza_ends:app", "importing pizza_ends ended the process, with code 3 at {folder}/pizza_ends.py:2."),
         ("pizza_lacking:app", "module pizza_lacking was found, and imports 'pizza_dough', which is not there"),
         ("pizza_shop.py:app", "such as pizza_shop:app."),
         ("./shops/mitte.py", "such as shops.mitte:app."),
@@ -78,7 +86,24 @@ def test_a_name_that_leads_nowhere_says_what_to_type(folder: Path, name: str, sa
     with pytest.raises(ConfigError) as caught:
         load_app(name)
 
-    assert says in str(caught.value)
+    assert says.format(folder=folder) in str(caught.value)
+
+
+def test_a_function_that_cannot_be_a_task_is_told_as_it_was_refused(folder: Path) -> None:
+    """The refusal names function and place; wrapped into "importing raised …" it would name a place of ours."""
+    done = describe(folder, "pizza_method:app")
+
+    assert done.returncode == 78
+    assert done.stderr.startswith(
+        f"[ROTA-101] Oven.bake ({folder}/pizza_method.py:4) cannot be a task: it is a method."
+    )
+
+
+def test_an_interrupted_import_shows_no_traceback(folder: Path) -> None:
+    """Ctrl-C while a heavy module loads is no fault of anybody."""
+    done = describe(folder, "pizza_stopped:app")
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def describe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -98,6 +123,7 @@ def test_a_description_is_json_whatever_the_module_prints(folder: Path) -> None:
         "queues": ["default", "ovens"],
         "tasks": ["bake", "ship"],
         "retention_days": 30.0,
+        "settings": {"retention_days": 30.0, "durability": "normal"},
     }
     assert "printed at import" in done.stderr
     assert "written at import" in done.stderr
