@@ -56,6 +56,9 @@ class Config:
     retention_days: float = float(RETENTION_DAYS_DEFAULT)
 
 
+_OPTIONS: Final = {"busy_timeout_ms": "busy_timeout", "retention_days": "retention"}
+"""The options of ``Rota`` that are called otherwise, since they are lengths of time."""
+
 NAMES: Final = tuple(field.name for field in fields(Config))
 
 
@@ -75,7 +78,9 @@ def load_config(
     environ = os.environ if environ is None else environ
     found = {name: (value, source) for name, (value, source) in _from_files(folder or Path.cwd()).items()}
     found |= _from_environment(environ)
-    found |= {name: (value, f"Rota({name}=…)") for name, value in options.items() if value is not None}
+    found |= {
+        name: (value, f"Rota({_OPTIONS.get(name, name)}=…)") for name, value in options.items() if value is not None
+    }
     return Config(**{name: _KINDS[name](value, source) for name, (value, source) in found.items()})
 
 
@@ -155,9 +160,12 @@ def _whole(low: int, high: int) -> Callable[[Any, str], int]:
 def _days(value: Any, source: str) -> float:
     days = value / timedelta(days=1) if isinstance(value, timedelta) else _number(value, source)
     if not 2 <= days <= 3_660:
+        said, seconds = f"{value!r}", ""
+        if isinstance(value, timedelta):
+            said, seconds = f"{days:.4g} days", " A bare number is seconds there; write timedelta(days=…)."
         raise ConfigError(
-            f"{source} is {value!r}; 2 to 3,660 days are needed: a token that is submitted again within a day or two must "
-            "still be known.",
+            f"{source} is {said}; 2 to 3,660 days are needed: a token that is submitted again within a day or two "
+            f"must still be known.{seconds}",
             source=source,
         )
     return days

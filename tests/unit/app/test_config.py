@@ -95,6 +95,8 @@ def test_lengths_of_time_are_taken_as_such(tmp_path: Path) -> None:
     options = {"busy_timeout_ms": timedelta(seconds=3), "retention_days": timedelta(days=30)}
 
     assert load(tmp_path, options) == Config(busy_timeout_ms=3_000, retention_days=30)
+    with pytest.raises(ConfigError, match=r"Rota\(retention=…\) is 0\.0003472 days; 2 to .* write timedelta\(days=…\)"):
+        Rota(retention=30).config  # noqa: B018 - reading it is what refuses
     assert Rota(busy_timeout=3, retention=timedelta(days=30), store="a.db").config.busy_timeout_ms == 3_000
     with pytest.raises(LimitError, match="busy_timeout=-1 is outside"):
         Rota(busy_timeout=-1)
