@@ -68,8 +68,8 @@ class Drafts:
         check_batch(len(calls))
         if self._terms.token is not None and len(calls) > 1:
             raise UsageError(
-                f"task {self._definition.name}: options(token=…) names one job, and the batch has {len(calls):,}. Submit "
-                "jobs with tokens of their own one by one."
+                f"task {self._definition.name}: options(token=…) names one job, and the batch has {len(calls):,}. Nothing "
+                "was written. Submit jobs with tokens of their own one by one."
             )
         times = self._times()
         encoded: list[tuple[bytes, Arguments]] = []

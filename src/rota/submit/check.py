@@ -24,22 +24,27 @@ _SURELY_SHORT: Final = KEY_BYTES_MAX // 4
 _FARTHEST: Final = timedelta(days=DELAY_DAYS_MAX)
 
 
-def check_name(name: Any, what: str) -> str:
-    """Return the name of a task or queue if it can be one.
+def check_name(name: Any, what: str, limit: int = NAME_BYTES_MAX) -> str:
+    """Return the name of a task, queue or node if it can be one.
+
+    Args:
+        name: The name.
+        what: Of what it is the name, for the message.
+        limit: The most bytes that it may have.
 
     Raises:
         UsageError: Not text, empty, or with a control character.
-        LimitError: Longer than 200 bytes.
+        LimitError: Longer than ``limit``.
     """
     if not isinstance(name, str) or not name or not name.isprintable() or name != name.strip():
         raise UsageError(f"{what} {name!r}: a name is needed, in printable characters, without blanks at its ends.")
     size = len(name.encode())
-    if size > NAME_BYTES_MAX:
+    if size > limit:
         raise LimitError(
-            f"{what} {name[:40]!r}… has {size} bytes; a name has at most {NAME_BYTES_MAX}, since it stands in every log "
+            f"{what} {name[:40]!r}… has {size} bytes; a name has at most {limit}, since it stands in every log "
             "line. Shorten it.",
             value=size,
-            limit=NAME_BYTES_MAX,
+            limit=limit,
         )
     return name
 

@@ -26,6 +26,7 @@ from rota.submit.check import (
 )
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NOTHING: Final = "Nothing was written."
 _FARTHEST_US: Final = DELAY_DAYS_MAX * 86_400 * 10**6
 
 
@@ -86,17 +87,22 @@ class Terms:
             LimitError: Something is out of range.
         """
         if delay is not None and at is not None:
-            raise UsageError(f"task {task}: delay= and at= both say when the job may run. Give one of them.")
-        return cls(
-            queue=check_name(queue, "queue"),
-            key=key if isinstance(key, Unset) else check_key(key, task),
-            priority=check_priority(priority),
-            delay_us=None if delay is None else check_span(delay, "delay") // _MICROSECOND,
-            at_us=None if at is None else microseconds_of(at, "at"),
-            token=token,
-            meta=_meta_of(task, timeout, retry),
-            **_expiry_of(expires),
-        )
+            raise UsageError(f"task {task}: delay= and at= both say when the job may run. {_NOTHING} Give one of them.")
+        try:
+            return cls(
+                queue=check_name(queue, "queue"),
+                key=key if isinstance(key, Unset) else check_key(key, task),
+                priority=check_priority(priority),
+                delay_us=None if delay is None else check_span(delay, "delay") // _MICROSECOND,
+                at_us=None if at is None else microseconds_of(at, "at"),
+                token=token,
+                meta=_meta_of(task, timeout, retry),
+                **_expiry_of(expires),
+            )
+        except UsageError as error:
+            if _NOTHING not in error.message:  # the checks are those of definitions too, where nothing would be written
+                error.message += f" {_NOTHING}"
+            raise
 
     def due_at(self, now_us: int) -> int | None:
         """Return when a job submitted now may first run; ``None`` for at once.

@@ -41,6 +41,17 @@ def test_without_options_a_job_may_run_at_once_and_never_expires() -> None:
     assert (plain.due_at(NOW_US), plain.expires_at(NOW_US), plain.meta, plain.priority) == (None, None, None, 0)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"delay": -1}, {"delay": "1h"}, {"at": datetime(2027, 1, 1)}, {"priority": 101}, {"queue": ""}, {"key": ""},
+     {"timeout": 0}, {"retry": 3}, {"retry": Retry(on=KeyError)}, {"expires": "x"}, {"delay": 1, "at": NOW}],
+    ids=str,
+)  # fmt: skip
+def test_a_refused_option_says_that_nothing_was_written(options: dict[str, Any]) -> None:
+    """Whoever reads it at night must not have to wonder whether half of it went in; and it is said once."""
+    assert refusal(**options).message.count("Nothing was written.") == 1
+
+
 @pytest.mark.parametrize("delay", [timedelta(hours=1), 3_600, 3_600.0])
 def test_a_delay_counts_from_the_submission(delay: timedelta | float) -> None:
     """Options may be made long before the job is submitted; a bare number is seconds."""
