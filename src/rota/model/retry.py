@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rota.errors import LimitError
+from rota.errors import LimitError, UsageError
 from rota.model.limits import ATTEMPTS_MAX, DELAY_DAYS_MAX
 
 _LONGEST = timedelta(days=DELAY_DAYS_MAX)
@@ -13,13 +13,15 @@ _LONGEST = timedelta(days=DELAY_DAYS_MAX)
 
 def _seconds(value: timedelta | float, name: str) -> timedelta:
     """Return a length of time as given by a user; a bare number is seconds."""
+    if isinstance(value, bool) or not isinstance(value, (timedelta, int, float)):
+        raise UsageError(f"{name} is {value!r}: a timedelta is needed, or a number of seconds.", name=name)
     try:
         span = value if isinstance(value, timedelta) else timedelta(seconds=value)
     except (ValueError, OverflowError) as error:
         raise LimitError(f"{name} is {value!r}: that is no length of time.", name=name, value=str(value)) from error
     if not timedelta(0) <= span <= _LONGEST:
         raise LimitError(
-            f"{name} is {span}: it must be from zero to {DELAY_DAYS_MAX:,} days; a bare number is seconds.",
+            f"{name} is {value!r}: it must be from zero to {DELAY_DAYS_MAX:,} days; a bare number is seconds.",
             name=name,
             value=str(span),
             limit=str(_LONGEST),
@@ -44,6 +46,7 @@ class Retry(Exception):
         after: When raised: the wait before the next attempt.
 
     Raises:
+        UsageError: If a wait is no length of time, or ``on`` names something that is no exception class.
         LimitError: If ``attempts`` is out of range, not ``0 < base <= cap``, or a wait is negative or above ten years.
     """
 
@@ -70,6 +73,11 @@ class Retry(Exception):
         self.base = _seconds(base, "Retry(base=…)")
         self.cap = _seconds(cap, "Retry(cap=…)")
         self.on = on if isinstance(on, tuple) else (on,)
+        for kind in self.on:
+            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+                raise UsageError(
+                    f"Retry(on=…) names {kind!r}: exception classes are needed, such as on=(ConnectionError,)."
+                )
         self.after = None if after is None else _seconds(after, "Retry(after=…)")
         if not timedelta(0) < self.base <= self.cap:
             raise LimitError(
@@ -113,6 +121,7 @@ class Snooze:
         delay: How long to wait. A bare number is seconds.
 
     Raises:
+        UsageError: If it is no length of time.
         LimitError: If it is negative or above ten years.
     """
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rota.errors import LimitError
+from rota.errors import LimitError, UsageError
 from rota.model.retry import Fail, Retry, Snooze
 
 
@@ -24,6 +24,20 @@ def test_one_exception_or_several_are_worth_another_attempt() -> None:
     assert Retry(on=ValueError).on == (ValueError,)
     assert Retry(on=(ValueError, OSError)).on == (ValueError, OSError)
     assert Retry().on == (Exception,)
+
+
+@pytest.mark.parametrize("on", ["ValueError", ("x",), ValueError("once"), int, (ValueError, None)])
+def test_what_is_no_exception_class_is_refused(on: object) -> None:
+    """It would be found out when the first handler raises, in the worker, at night."""
+    with pytest.raises(UsageError, match=r"Retry\(on=…\) names .*: exception classes are needed"):
+        Retry(on=on)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("delay", ["1h", None, True, [5]])
+def test_a_wait_that_is_no_length_of_time_is_refused(delay: object) -> None:
+    """With a sentence, as everything that a user gets wrong."""
+    with pytest.raises(UsageError, match=r"Snooze\(…\) is .*: a timedelta is needed, or a number of seconds"):
+        Snooze(delay)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("attempts", [0, -1, 10_001, 2.0, True, "3"])
