@@ -11,17 +11,22 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d)")
 
 
-def duration(text: str) -> timedelta:
+def duration(text: str | timedelta) -> timedelta:
     """Read a duration: seconds, or numbers with the units ms, s, m (or min), h, d.
 
     Raises:
-        typer.BadParameter: If it is neither.
+        typer.BadParameter: If it is neither, or longer than anything can be.
     """
+    if isinstance(text, timedelta):
+        return text  # an option's default
     word = text.strip().replace(" ", "")
-    if re.fullmatch(r"\d+(\.\d+)?", word):
-        return timedelta(seconds=float(word))
-    if word and not _PART.sub("", word):
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(word)))
+    try:
+        if re.fullmatch(r"\d+(\.\d+)?", word):
+            return timedelta(seconds=float(word))
+        if word and not _PART.sub("", word):
+            return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(word)))
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is longer than anything can be.") from None
     raise typer.BadParameter(f"{text!r} is no duration. Write seconds, or numbers with units: 90, 1.5h, 10m30s, 2d.")
 
 
@@ -33,7 +38,7 @@ def instant(text: str) -> datetime:
     """
     try:
         return datetime.fromisoformat(text.strip()).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is no instant. Write it as 2027-01-31T08:00 (local time) or 2027-01-31T08:00+01:00."
         ) from None

@@ -12,6 +12,7 @@ from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import job_facts, submitted_us
 from rota.cli.look import known_tasks, now_us
+from rota.cli.number import whole
 from rota.cli.open import with_store
 from rota.cli.output import Cell, Column, hint, put_json_lines, put_table, say, state_cell
 from rota.cli.words import age, ago, did_you_mean, one_line, span
@@ -50,7 +51,8 @@ def jobs(
     queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="Only this queue.")] = None,
     key: Annotated[str | None, typer.Option("--key", "-k", metavar="KEY", help="Only jobs of this key.")] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=1000, metavar="N", help="Jobs on one page, 1 to 1,000.")
+        int,
+        typer.Option("--limit", "-n", parser=whole(1, 1000), metavar="N", help="Jobs on one page, 1 to 1,000."),
     ] = PAGE_SHOWN,
     before: Annotated[
         str | None, typer.Option("--before", metavar="TOKEN", help="Continue after the page that ended here.")

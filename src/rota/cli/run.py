@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,17 +12,59 @@ import typer
 from rota.cli import options
 from rota.cli.duration import duration
 from rota.cli.exits import Exit, stop
+from rota.cli.number import whole
 from rota.cli.open import Place, app_of, run_with, said_outright
 from rota.cli.output import warn
 from rota.cli.words import did_you_mean
-from rota.model.limits import CONCURRENCY_MAX, PROCESSES_MAX
+from rota.model.limits import CONCURRENCY_MAX, NAME_BYTES_MAX, PROCESSES_MAX
 
 if TYPE_CHECKING:
     from rota.cli.describe import Description
     from rota.node.order import NodeOrder
 
+NODE_NAME_BYTES_MAX = NAME_BYTES_MAX - 20
+"""A worker is called after its node, with a suffix if the name is taken and a number: ``mitte~2/16``."""
+
 SUPERVISOR = "rota.app.node_main"
 """Where the supervisor process begins; only ``app`` picks an engine."""
+
+
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        "-p",
+        metavar="N",
+        parser=whole(1, PROCESSES_MAX),
+        help=f"Worker processes, 1 to {PROCESSES_MAX:,}.",
+    ),
+]
+Concurrency = Annotated[
+    int,
+    typer.Option(
+        "--concurrency",
+        "-c",
+        metavar="N",
+        parser=whole(1, CONCURRENCY_MAX),
+        help=f"Jobs at once in each, 1 to {CONCURRENCY_MAX:,}.",
+    ),
+]
+Weight = Annotated[
+    int,
+    typer.Option(
+        "--weight", metavar="N", parser=whole(1, 1000), help="Share of the keys against other workers, 1 to 1,000."
+    ),
+]
+Grace = Annotated[
+    timedelta,
+    typer.Option(
+        "--grace",
+        metavar="DURATION",
+        parser=duration,
+        show_default=False,
+        help="How long jobs may go on after SIGTERM or Ctrl-C. Else 25s.",
+    ),
+]
 
 
 def run(
@@ -29,12 +72,8 @@ def run(
         str | None, typer.Argument(metavar="[MODULE:APP]", help="The app, such as shop:app. Else --app or ROTA_APP.")
     ] = None,
     *,
-    processes: Annotated[
-        int, typer.Option("--processes", "-p", metavar="N", min=1, max=PROCESSES_MAX, help="Worker processes.")
-    ] = 1,
-    concurrency: Annotated[
-        int, typer.Option("--concurrency", "-c", metavar="N", min=1, max=CONCURRENCY_MAX, help="Jobs at once in each.")
-    ] = 8,
+    processes: Processes = 1,
+    concurrency: Concurrency = 8,
     queues: Annotated[
         list[str] | None,
         typer.Option("--queue", "-q", metavar="QUEUE", help="Serve this queue; repeatable. Else all that tasks name."),
@@ -42,12 +81,8 @@ def run(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="The node's name on the ring. Else the host's.")
     ] = None,
-    weight: Annotated[
-        int, typer.Option("--weight", metavar="N", min=1, max=1000, help="Share of the keys against other workers.")
-    ] = 1,
-    grace: Annotated[
-        str, typer.Option("--grace", metavar="DURATION", help="How long jobs may go on after SIGTERM or Ctrl-C.")
-    ] = "25s",
+    weight: Weight = 1,
+    grace: Grace = timedelta(seconds=25),
     log_format: Annotated[
         str, typer.Option("--log-format", metavar="lines|json", help="Log lines for people, or JSON.")
     ] = "lines",
@@ -72,8 +107,14 @@ def run(
         stop(Exit.USAGE, "which app?", "Name it: rota run shop:app (module shop, variable app), or set ROTA_APP.")
     if log_format not in ("lines", "json"):
         stop(Exit.USAGE, f"--log-format {log_format!r}: it is lines or json.")
-    seconds = duration(grace).total_seconds()
+    _check_names(name, queues or [])
     said = describe(named)
+    if not said.tasks:
+        stop(
+            Exit.CONFIG,
+            f"{named} has no tasks, so there is nothing that a node could run.",
+            "Import the modules that define them in the app's own module; a task is a function under @app.task.",
+        )
     _warn_of_strangers(queues or [], said.queues)
     place = _place(store, named, said)
     _make_sure(place)
@@ -89,11 +130,32 @@ def run(
         concurrency=concurrency,
         queues=list(queues or []),
         weight=weight,
-        grace_s=seconds,
+        grace_s=grace.total_seconds(),
         retention_days=said.retention_days,
         log_format=log_format,
     )
     raise typer.Exit(_keep(order, place))
+
+
+def _check_names(node: str | None, queues: list[str]) -> None:
+    """Refuse names that no node or queue can have, before there are processes that die of them.
+
+    Raises:
+        Stop: The node's name has a slash.
+        RotaError: A name is empty, not printable or too long.
+    """
+    from rota.submit.check import check_name
+
+    for queue in queues:
+        check_name(queue, "queue")
+    if node is None:
+        return
+    if "/" in check_name(node, "--name", NODE_NAME_BYTES_MAX):
+        stop(
+            Exit.USAGE,
+            f"--name {node!r}: a node's name has no slash, since its workers are called NAME/1, NAME/2.",
+            f"Try: --name {node.replace('/', '-')}",
+        )
 
 
 def _warn_of_strangers(wanted: list[str], known: tuple[str, ...]) -> None:

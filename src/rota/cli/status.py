@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -92,7 +93,10 @@ async def _house(opened: Store, *, as_json: bool) -> None:
 def wait(
     token: options.Token,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after this long, such as 30 or 5m.")
+        timedelta | None,
+        typer.Option(
+            "--timeout", metavar="DURATION", parser=duration, help="Give up after this long, such as 30 or 5m."
+        ),
     ] = None,
     as_json: options.Json = False,
     store: options.Store = None,
@@ -107,11 +111,13 @@ def wait(
       rota wait "$(rota submit bake '{"order": {"store": "mitte", "pizza": "funghi"}}')"
     """
     wanted = token_from_text(token)
-    most = duration(timeout).total_seconds() if timeout else None
+    most = timeout.total_seconds() if timeout is not None else None
     try:
         row = with_store(store, app, lambda opened: _settled(opened, wanted, most))
     except TimeoutError:
-        stop(Exit.TIMEOUT, f"not settled within {timeout}; the job goes on.", f"Why it takes so long: rota job {token}")
+        stop(
+            Exit.TIMEOUT, f"not settled within {most:g} s; the job goes on.", f"Why it takes so long: rota job {token}"
+        )
     result = row.result if row.state is State.SUCCEEDED else None
     if as_json:
         put_json(job_facts(row) | {"result": decoded(result, JSON_CODEC)})

@@ -192,11 +192,20 @@ def test_health_says_whether_a_node_is_at_work(folder: Folder, start: Callable[.
         (["run", "shop:Order"], 78, "not a Rota"),
         (["run", "broken:app"], 78, "ZeroDivisionError"),
         (["run", "vanishing:app"], 78, "ended with code 9"),
+        (["run", "crashing:app"], 78, "was ended by SIGSEGV"),
+        (["run", "idle:app"], 78, "idle:app has no tasks"),
         (["run", "shop:app", "--store", "."], 78, "is a folder"),
         (["run", "shop:app", "--store", "nowhere/shop.db"], 69, "nowhere"),
         (["run", "shop:app", "--log-format", "xml"], 2, "lines or json"),
-        (["run", "shop:app", "-p", "0"], 2, "--processes"),
-        (["run", "shop:app", "--grace", "soon"], 2, "is no duration"),
+        (["run", "shop:app", "-p", "0"], 2, "'--processes' / '-p': '0' is not a whole number from 1 to 256"),
+        (["run", "shop:app", "-c", "100000"], 2, "'100000' is not a whole number from 1 to 1,024"),
+        (["run", "shop:app", "-c", "many"], 2, "'many' is not a whole number"),
+        (["run", "shop:app", "--weight", "0"], 2, "'0' is not a whole number from 1 to 1,000"),
+        (["run", "shop:app", "--name", ""], 2, "--name '': a name is needed"),
+        (["run", "shop:app", "--name", "a/b"], 2, "Try: --name a-b"),
+        (["run", "shop:app", "--name", "x" * 181], 2, "has 181 bytes; a name has at most 180"),
+        (["run", "shop:app", "-q", ""], 2, "queue '': a name is needed"),
+        (["run", "shop:app", "--grace", "soon"], 2, "'--grace': 'soon' is no duration"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -206,6 +215,8 @@ def test_what_is_wrong_is_said_before_anything_is_started(
     """One sentence and an exit code; no traceback, no processes, no store."""
     (folder.path / "broken.py").write_text("from rota import Rota\napp = Rota()\n1 / 0\n")
     (folder.path / "vanishing.py").write_text("import os\nos._exit(9)\n")
+    (folder.path / "crashing.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
+    (folder.path / "idle.py").write_text("from rota import Rota\napp = Rota('idle.db')\n")
 
     said = folder.rota(*words)
 

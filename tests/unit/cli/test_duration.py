@@ -33,6 +33,13 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         duration(text)
 
 
+@pytest.mark.parametrize("text", ["9" * 30, "9" * 30 + "d"])
+def test_what_is_longer_than_anything_is_refused(text: str) -> None:
+    """Python's own durations end at a billion days."""
+    with pytest.raises(typer.BadParameter, match="longer than anything"):
+        duration(text)
+
+
 def test_an_instant_without_an_offset_is_local_time() -> None:
     """A person at a terminal means the clock on the wall."""
     assert instant("2027-01-31T08:00+02:00").timestamp() == 1_801_375_200
