@@ -18,12 +18,15 @@ def test_arguments_without_an_app_are_stored_as_they_are(empty: Folder) -> None:
     assert (job["payload"], job["key"], job["queue"]) == ({"order": {"pizza": "tonno"}}, "mitte", "ovens")
 
 
-@pytest.mark.parametrize("arguments", ["[1]", "3", "null", "order=1", "{", ""])
+@pytest.mark.parametrize(
+    "arguments", ["[1]", "3", "null", "order=1", "{", "", '{"price": NaN}', '{"name": "\\ud800"}', "[" * 5_000]
+)
 def test_arguments_that_are_no_object_are_refused(empty: Folder, arguments: str) -> None:
     """Nothing is written, not even a store."""
     said = empty.rota("submit", "bake", arguments)
 
     assert said.code == 2
+    assert "Nothing was written" in said.err
     assert list(empty.path.iterdir()) == []
 
 
@@ -66,6 +69,7 @@ def test_options_of_a_submit_reach_the_store(empty: Folder) -> None:
     assert empty.rota("job", at, "--json").object["due_at"] == "2030-01-01T00:00:00.000000Z"
     assert empty.rota("submit", "bake", "{}", "--delay", "1h", "--at", "2030-01-01T00:00+00:00").code == 2
     assert empty.rota("submit", "bake", "{}", "--delay", "soon").code == 2
+    assert "'--delay': '-5' is no duration" in empty.rota("submit", "bake", "{}", "--delay", "-5").err
     assert empty.rota("submit", "bake", "{}", "--priority", "101").code == 2
 
 
