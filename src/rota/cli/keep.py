@@ -101,11 +101,18 @@ def doctor(as_json: options.Json = False, store: options.Store = None, app: opti
       rota doctor
       rota doctor --json | jq 'select(.level != "ok")'
     """
-    checks = with_store(store, app, lambda opened: opened.doctor())
+    from rota.store.port import Check
+
+    place = place_of(store, app)
+
+    async def look(opened: Store) -> list[Check]:
+        return [Check("store", "ok", f"{opened.url} ({place.source})"), *await opened.doctor()]
+
+    checks = run_with(place, look)
     if as_json:
         put_json_lines(check_facts(check) for check in checks)
     else:
-        _put_checks(list(checks))
+        _put_checks(checks)
     if broken := [check.name for check in checks if check.level == "error"]:
         stop(Exit.UNAVAILABLE, f"{count(len(broken), 'error')}: {', '.join(broken)}.")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rota.store.port import Store
 
 T = TypeVar("T")
+_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,32 @@ def require(place: Place, *, creates: bool) -> None:
             Exit.CONFIG, f"{path} ({place.source}) is a folder, not a store.", f"Name the file: --store {path}/rota.db"
         )
     if not creates and not path.exists():
-        stop(
-            Exit.UNAVAILABLE,
-            f"there is no store at {path} ({place.source}).",
-            "Name it with --store or ROTA_STORE; `rota run MODULE:APP` and `rota submit` make one.",
-        )
+        stop(Exit.UNAVAILABLE, f"there is no store at {path} ({place.source}).", _advice())
+    if not creates and path.stat().st_size == 0:
+        stop(Exit.UNAVAILABLE, f"{path} ({place.source}) is an empty file, not yet a store.", _advice())
+
+
+def _advice() -> str:
+    """Say how a store is named; first of all those that lie in this folder."""
+    if stores := _stores_here():
+        first, *others = stores
+        also = f" Others here: {', '.join(others)}." if others else ""
+        return f"Is it --store {first}?{also} With --app MODULE:APP, or ROTA_APP, it is the app's own."
+    return (
+        "Name it with --store or ROTA_STORE, or its app with --app MODULE:APP or ROTA_APP; `rota run MODULE:APP` and "
+        "`rota submit` make one."
+    )
+
+
+def _stores_here() -> list[str]:
+    """Return the files of this folder that are stores, as far as can be seen from outside, the newest first.
+
+    Beside a store lies its folder ``<name>.d``, with ``proof`` in it. Files are not opened: closing one again would drop
+    the locks that this process may hold on it.
+    """
+    found = [
+        file
+        for folder in Path().glob("*.d")
+        if (folder / "proof").is_dir() and (file := folder.with_suffix("")).is_file()
+    ]
+    return [str(file) for file in sorted(found, key=lambda file: -file.stat().st_mtime)[:_NAMED_AT_MOST]]

@@ -36,5 +36,6 @@ def test_the_doctor_looks_the_store_over(shop: Folder) -> None:
     assert all(list(one) == ["check", "level", "says", "advice"] for one in checks)
     assert {one["level"] for one in checks} <= {"ok", "note", "warning", "error"}
     assert len(checks) >= 4
+    assert checks[0]["says"].endswith("/rota.db (the default)"), "which store it is, and who said so"
     shown = shop.rota("doctor")
     assert len([line for line in shown.lines if not line.startswith(" ")]) == len(checks)

@@ -39,6 +39,30 @@ def test_the_store_is_the_option_then_the_environment_then_the_app_then_the_defa
     assert "rota.db (the default)" in told[3]
 
 
+def test_the_stores_of_the_folder_are_named_when_the_default_is_not_there(empty: Folder) -> None:
+    """The README's app keeps its jobs in shop.db; `rota status` beside it must not be a dead end."""
+    assert "Name it with --store or ROTA_STORE, or its app with --app" in empty.rota("status").err
+    empty.write_app()
+    (empty.path / "letters.db").touch()
+    empty.rota("submit", "write", '{"to": "anna"}', "--app", "shop:app")
+
+    said = empty.rota("status")
+
+    assert said.code == 69
+    assert "Is it --store shop.db? With --app MODULE:APP, or ROTA_APP, it is the app's own." in said.err
+
+
+def test_an_empty_file_is_not_made_a_store_by_reading(empty: Folder) -> None:
+    """A slip such as `> rota.db` is not yet a store, and `rota status` is not what makes one."""
+    (empty.path / "rota.db").touch()
+
+    said = empty.rota("status")
+
+    assert said.code == 69
+    assert "rota.db (the default) is an empty file, not yet a store" in said.err
+    assert [file.name for file in empty.path.iterdir()] == ["rota.db"]
+
+
 def test_a_secret_store_may_lie_in_a_file(shop: Folder) -> None:
     """Passwords do not belong into an environment that everybody can read."""
     (shop.path / "secret").write_text("rota.db\n")
@@ -62,8 +86,8 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(empty: Folder) -> Non
 
     said = empty.rota("jobs", "--store", "letter.txt")
 
-    assert said.code in (69, 78)
-    assert "Traceback" not in said.err
+    assert said.code == 69
+    assert "letter.txt is no SQLite database. Nothing was written. Name another file" in said.err
     assert (empty.path / "letter.txt").read_text() == "Dear Anna, " * 200
 
 
