@@ -33,7 +33,7 @@ def not_found(token: bytes, now_us: int, retention_days: float) -> JobError:
     if age_days > retention_days:
         return ExpiredError(
             f"job {text} was submitted {age_days:.0f} days ago, and finished jobs are kept for {retention_days:g}. Its record "
-            "is gone; whether it succeeded is not known here any more. Raise `retention_days` to keep later ones longer.",
+            "is gone; whether it succeeded is not known here any more. Raise `retention` to keep later ones longer.",
             token=text,
             age_days=age_days,
         )

@@ -124,6 +124,10 @@ def _why_alone(row: JobRow) -> str | None:
 
 def _why_busy(row: JobRow, around: Surroundings) -> str:
     queue = around.queue
+    if queue is not None and queue.running == 0:
+        return (
+            f"It is ready, and is taken as soon as a worker has a free hand. Nothing of queue {row.queue!r} runs yet."
+        )
     ahead = f" Queue {row.queue!r} has {queue.waiting:,} waiting and {queue.running:,} running." if queue else ""
     return f"It is ready, and the workers are busy.{ahead}"
 

@@ -59,6 +59,7 @@ def around(**changes: Any) -> Surroundings:
 @pytest.mark.parametrize(
     ("job", "changes", "says"),
     [
+        ({}, {"queue": replace(QUEUE, running=0)}, "It is ready, and is taken as soon as a worker has a free hand."),
         ({}, {}, "It is ready, and the workers are busy. Queue 'ovens' has 1,200 waiting and 8 running."),
         ({"state": State.RUNNING, "holder": "mitte/1"}, {}, "It is running on worker mitte/1."),
         ({"state": State.RUNNING, "holder": "mitte/1", "cancel_asked": True}, {}, "asked to cancel"),
