@@ -12,13 +12,12 @@ KEY = "mitte"
 
 NO_TURN = Mutant(
     "a submit notes its key in turns",
-    edits=(
-        (
-            "submit_jobs",
-            "FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL",
-            "FROM i WHERE false",
-        ),
-    ),
+    edits=(("submit_job", "IF p_key IS NOT NULL AND p_due_at IS NULL THEN", "IF false THEN"),),
+)
+
+NO_TURN_IN_BATCHES = Mutant(
+    "a submit of many notes their keys in turns",
+    edits=(("submit_jobs", "FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL", "FROM i WHERE false"),),
 )
 
 LOCK_OF_SLOTS = "pg_try_advisory_xact_lock(lock_class, (p_queue::integer * 1024 + p.s) % 4096)"
@@ -62,6 +61,11 @@ SKIPS_THE_LINE = Mutant(
     edits=(("stage_keys", "LIMIT 1) n\n", "LIMIT 1 FOR UPDATE SKIP LOCKED) n\n"),),
 )
 
+WAITS_FOR_THE_ROW = Mutant(
+    "the lowest job of a key is taken or left, never waited for",
+    edits=(("stage_keys", "FOR UPDATE SKIP LOCKED) x\n", "FOR UPDATE) x\n"),),
+)
+
 STAGED_AT_ONCE = Mutant(
     "a settle stages its keys, in its own transaction",
     edits=(("settle_jobs", "    IF keys IS NOT NULL THEN\n", "    IF false THEN\n"),),
@@ -81,20 +85,21 @@ async def _claims(session: Session, worker: Worker) -> list[bytes]:
     return tokens((await session.does(session.as_worker(worker).ask())).jobs)
 
 
-@case(NO_TURN)
+@case(NO_TURN, NO_TURN_IN_BATCHES)
 async def a_job_that_its_keys_settle_did_not_see_gets_its_turn(stage: Stage) -> None:
     """Its submit is not committed when the settle looks for a next one, and finds none."""
     shop = stage.shop
-    worker, claimed = await _key_in_progress(stage)
-    late = fresh(shop.job(KEY))
     submitter = await stage.session("submitter")
+    for count in (1, 2):
+        worker, claimed = await _key_in_progress(stage)
+        late = [fresh(shop.job(KEY)) for _ in range(count)]
 
-    await submitter.begins()
-    await submitter.does(submitter.store.submit([late]))
-    await worker.settle(succeeded(claimed))
-    await submitter.commits()
+        await submitter.begins()
+        await submitter.does(submitter.store.submit(late))
+        await worker.settle(succeeded(claimed))
+        await submitter.commits()
 
-    assert tokens(await worker.claim()) == [late.token], "a key has a job and no head, and nobody knows"
+        assert await worker.work() == tokens(late), "a key has a job and no head, and nobody knows"
 
 
 @case(NO_SLOT_LOCK, LATE_LOCK, NO_TURN)
@@ -156,7 +161,7 @@ async def a_second_stager_neither_waits_nor_takes_the_key_from_the_first(stage: 
     assert await shop.state(second) == "waiting"
 
 
-@case(SKIPS_THE_LINE)
+@case(SKIPS_THE_LINE, WAITS_FOR_THE_ROW)
 async def a_cancel_that_is_undone_does_not_let_the_second_job_past(stage: Stage) -> None:
     """The lowest job is locked at this moment, and will be there again in the next."""
     shop = stage.shop
@@ -193,8 +198,22 @@ async def a_cancel_that_is_carried_out_lets_the_second_job_past(stage: Stage) ->
     assert await _claims(stager, worker) == [second]
 
 
+ONE_TURN = "CREATE UNIQUE INDEX turns_once ON turns (queue_id, slot, key)"
+
 WAITS_FOR_STRANGERS = Mutant(
     "turns has no unique key",
+    edits=(
+        (
+            "submit_job",
+            "VALUES (p_queue, woken_slot, p_key, now_us);",
+            "VALUES (p_queue, woken_slot, p_key, now_us) ON CONFLICT DO NOTHING;",
+        ),
+    ),
+    ddl=ONE_TURN,
+)
+
+BATCHES_WAIT_FOR_STRANGERS = Mutant(
+    "turns has no unique key, for a submit of many",
     edits=(
         (
             "submit_jobs",
@@ -202,27 +221,26 @@ WAITS_FOR_STRANGERS = Mutant(
             "FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL ON CONFLICT DO NOTHING",
         ),
     ),
-    ddl="CREATE UNIQUE INDEX turns_once ON turns (queue_id, slot, key)",
+    ddl=ONE_TURN,
 )
 
 
-@case(WAITS_FOR_STRANGERS)
+@case(WAITS_FOR_STRANGERS, BATCHES_WAIT_FOR_STRANGERS)
 async def a_strangers_open_transaction_holds_up_nobody(stage: Stage) -> None:
     """A shop's own transaction submits a job and then stays open over lunch."""
     shop = stage.shop
     worker = await shop.worker()
     stranger, customer = await stage.session("stranger"), await stage.session("customer")
-    slow, quick = fresh(shop.job(KEY)), fresh(shop.job(KEY))
+    for count in (2, 1):
+        slow, quick = ([fresh(shop.job(KEY)) for _ in range(count)] for _ in range(2))
 
-    await stranger.begins()
-    await stranger.does(stranger.store.submit([slow]))
-    await customer.does(customer.store.submit([quick]))
-    (claimed,) = await worker.claim()
-    assert claimed.token == quick.token
-    await worker.settle(succeeded(claimed))
-    await stranger.commits()
+        await stranger.begins()
+        await stranger.does(stranger.store.submit(slow))
+        await customer.does(customer.store.submit(quick))
+        assert await worker.work() == tokens(quick)
+        await stranger.commits()
 
-    assert await worker.work() == [slow.token]
+        assert await worker.work() == tokens(slow)
 
 
 CASES: list[Case] = [found for found in list(globals().values()) if isinstance(found, Case)]

@@ -10,6 +10,7 @@ Nothing else in the engine looks at a driver's error.
 from __future__ import annotations
 
 import asyncio
+import os
 
 import asyncpg
 
@@ -95,6 +96,8 @@ def translated(problem: BaseException, *, where: str, doing: str, writes: bool) 
 def unavailable(problem: BaseException, *, where: str) -> StoreUnavailableError:
     """Return the error for a server that cannot be reached."""
     says = _says(problem)
+    if isinstance(problem, OSError) and problem.errno:  # its first argument is a number
+        says = (os.strerror(problem.errno) if problem.errno > 0 else problem.strerror or says).lower()
     return StoreUnavailableError(
         f"{where} cannot be reached: {says}. Nothing was written. Is the server running, and is the address right?",
         store=where,

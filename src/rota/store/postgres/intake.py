@@ -134,15 +134,42 @@ class PostgresIntake(Subject):
         if all(job.is_fresh for job in jobs) and (
             not self._doubtful or self._doubtful.isdisjoint(job.token for job in jobs)
         ):
-            times = [token_ms(job.token) for job in (min(jobs, key=_token), max(jobs, key=_token))]
             try:
-                record = await self._call("submit_jobs", jobs, *times, TOKEN_SKEW_MS_MAX)
-                return Submitted(frozenset(), woken_of(record))
+                return await (self._send_one(jobs[0]) if len(jobs) == 1 else self._send_new(jobs))
             except (TakenError, SkewedError):
                 pass
         jobs, repeated = _without_repetitions(jobs)
         record = await self._call("submit_jobs_again", jobs, TOKEN_SKEW_MS_MAX)
         return Submitted(frozenset(record["duplicates"]) | repeated, woken_of(record))
+
+    async def _send_new(self, jobs: Sequence[NewJob]) -> Submitted:
+        times = [token_ms(job.token) for job in (min(jobs, key=_token), max(jobs, key=_token))]
+        return Submitted(frozenset(), woken_of(await self._call("submit_jobs", jobs, *times, TOKEN_SKEW_MS_MAX)))
+
+    async def _send_one(self, job: NewJob) -> Submitted:
+        queue_id = self._names.queues[job.queue]
+        try:
+            slot, place = await self._server.row(
+                "submit_job",
+                self._now(),
+                token_ms(job.token),
+                TOKEN_SKEW_MS_MAX,
+                job.token,
+                queue_id,
+                self._names.tasks[job.task],
+                job.hash16,
+                job.key,
+                job.priority,
+                job.due_at,
+                job.expires_at,
+                job.payload,
+                job.codec,
+                job.meta,
+            )
+        except OutcomeUnknownError:
+            self._doubtful.add(job.token)
+            raise
+        return Submitted(frozenset(), [] if slot is None else [Woken(queue_id, slot, place)])
 
     async def _call(self, function: str, jobs: Sequence[NewJob], *facts: int) -> Any:
         try:

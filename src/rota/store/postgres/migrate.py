@@ -35,6 +35,9 @@ PLANNER = {
 _INNER = frozenset({"stage_keys", "stage_slots", "tell_wakes", "best_of_slots", "keep_jobs", "refuse_settles"})
 """Called by other functions only, whose settings hold for them: setting them once more takes time."""
 
+_PLAIN = frozenset({"submit_job"})
+"""Functions in which there is nothing to plan."""
+
 _LOCK = 7_001
 
 
@@ -122,7 +125,8 @@ async def install_functions(connection: asyncpg.Connection, schema: str, texts: 
     for name, text in texts.items():
         statements.append(text.rstrip().removesuffix(";"))
         if name not in _INNER:
-            statements.append(f"ALTER FUNCTION {quoted(schema)}.{name} SET search_path FROM CURRENT {settings}")
+            planner = "" if name in _PLAIN else settings
+            statements.append(f"ALTER FUNCTION {quoted(schema)}.{name} SET search_path FROM CURRENT {planner}")
     await connection.execute(";\n".join(statements))
 
 
