@@ -34,7 +34,14 @@ def translate(error: apsw.Error, path: str) -> StoreError:
             f"{path} may not be written ({error}). Nothing was written. Look at its owner, its rights and its folder's.",
             path=path,
         )
-    if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
+    if isinstance(error, apsw.NotADBError):
+        return StoreBrokenError(
+            f"{path} is no SQLite database. Nothing was written. Name another file; rota makes it. If this one was a store, it "
+            "has been damaged or overwritten: bring back a copy.",
+            path=path,
+            reason=str(error),
+        )
+    if isinstance(error, apsw.IOError | apsw.CorruptError):
         return StoreBrokenError(
             f"the disk under {path} reported an error, or the file is damaged ({error}). This call was not recorded, and this "
             "process writes no more. Look at the system's log for the disk; then `rota doctor`, or bring back a copy.",
