@@ -3,8 +3,8 @@
     stretches of the line, best first ──▶ front of each named slot ──▶ a window of numbers from the lowest front on
 
 A stretch is 16,384 consecutive numbers of one priority (see migrations/001_first.sql). Within it each named slot is probed once
-for its front; then all that lies in a window of numbers is taken together, lowest first, the window growing until there is
-enough. So a claim takes what was submitted together: rows that lie side by side. Taken slot by slot, 1,000 jobs touched
+for its front; then all that lies in a window of numbers is taken together, lowest first; if that is not enough, all of the
+stretch. So a claim takes what was submitted together: rows that lie side by side. Taken slot by slot, 1,000 jobs touched
 about 1,000 pages, and claim and settle came to 35,000 a second instead of 110,000.
 
 The slot that is named first is served first, with one job; the rest goes by age, so no slot can starve behind another.
@@ -30,7 +30,6 @@ STRETCH: Final = 1 << STRETCH_BITS
 _NUMBER_BITS: Final = PRIORITY_SHIFT - STRETCH_BITS
 _FIRST: Final = -(100 << _NUMBER_BITS)
 _SLOTS_MAX: Final = 1_024
-_GROWTH: Final = 8
 
 decode = msgspec.json.decode
 
@@ -100,14 +99,15 @@ def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *,
         return []
     codes = numbers([(slot << STRETCH_BITS) + front - base for slot, front in found])
     lowest = min(front for _, front in found)
-    span = need * min(_GROWTH, _SLOTS_MAX // len(found) + 1)
+    # As many numbers as hold enough if every slot has its share of them; if that is too few, all the rest.
+    span = need * (_SLOTS_MAX // len(found) + 1)
     while True:
         end = min(lowest + span, base + STRETCH)
         found_in = (*where, codes, wanted.tasks, wanted.keyed_before, end, need)
         chosen: list[int] = decode(db.execute(SQL["claimable"], found_in).get)
         if len(chosen) >= need or end == base + STRETCH:
             break
-        span *= _GROWTH
+        span = STRETCH
     if is_first and found[0][1] not in chosen:
         chosen = [found[0][1], *chosen[: need - 1]]
     return chosen
