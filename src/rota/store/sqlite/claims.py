@@ -28,6 +28,10 @@ from rota.store.statements import load
 SQL = load("sqlite")
 TOKEN_BYTES = 16
 _ALL = 1 << 30
+_NAMED_SLOTS_MAX = 16
+"""A claim for so few slots follows a wake-up that named them: there is something to take, and a look first would double the
+price of an idle worker's pick-up."""
+
 _PRIORITY = 4
 """Which column of ``read_jobs`` is the priority."""
 
@@ -57,6 +61,8 @@ class ClaimCall:
     def look(self, db: apsw.Connection) -> Any:
         """Return the reply if there is nothing to take, else ``MUST_WRITE``."""
         wanted = self._wanted
+        if 0 < len(wanted.slots) <= _NAMED_SLOTS_MAX:
+            return MUST_WRITE
         epoch, is_paused, highest = facts(db, self._worker, wanted.queue_id)
         if is_paused or not wanted.slots:
             return Claim(jobs=(), epoch=epoch, is_paused=is_paused)
