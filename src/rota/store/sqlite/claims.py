@@ -81,7 +81,8 @@ class ClaimCall:
             return Claim(jobs=(), epoch=epoch, is_paused=True)
         wanted.tasks = known_tasks(self._tasks, highest)
         if self._candidates is None:
-            self._stage(db)
+            if self._stages:
+                self._stage(db)
             seqs = find_candidates(db, wanted)
         else:
             seqs = still_claimable(db, self._candidates, is_alone=False)
@@ -92,13 +93,15 @@ class ClaimCall:
 
     def _stage(self, db: apsw.Connection) -> None:
         wanted = self._wanted
+        self._due_at = next_due(db, wanted.queue_id, wanted.slots)
+        if self._due_at is None or self._due_at > self._now:
+            return
         woken = stage_due(db, wanted.queue_id, wanted.slots, self._now, wanted.limit)
         if wanted.cursors is not None:
             # What has just been staged has an old number: its slot's cursor comes back to it.
             lower = {news.slot: news.place for news in woken.list()}
             wanted.cursors = {slot: min(place, lower.get(slot, place)) for slot, place in wanted.cursors.items()}
-        due_at = next_due(db, wanted.queue_id, wanted.slots)
-        self._due_at = due_at
+        self._due_at = next_due(db, wanted.queue_id, wanted.slots)
 
 
 class ClaimAloneCall:
