@@ -11,10 +11,10 @@ undone and the others go on. A piece may look first, outside of any transaction,
 idle worker takes no lock.
 
 Invariants, each with the test that holds it:
-    A piece that fails neither leaves half of its work nor disturbs its company.   tests/unit/store/test_writer.py
-    A reply comes after its commit, or not at all.                                 tests/unit/store/test_writer.py
-    After a disk error nothing is written any more.                                tests/unit/store/test_faults.py
-    A forked child has a connection of its own.                                    tests/unit/store/test_fork.py
+    A piece that fails neither leaves half of its work nor disturbs its company.   tests/unit/store/sqlite/test_writer.py
+    A reply comes after its commit, or not at all.                                 tests/unit/store/sqlite/test_writer.py
+    After a disk error nothing is written any more.                                tests/unit/store/sqlite/test_faults.py
+    A forked child has a connection of its own.                                    tests/unit/store/sqlite/test_fork.py
 """
 
 from __future__ import annotations
