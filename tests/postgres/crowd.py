@@ -141,16 +141,18 @@ class Crowd:
     async def ends_backends(self) -> None:
         """End a backend of somebody every 50 ms or so."""
         connection = await asyncpg.connect(self.url)
-        while self.is_open:
-            await asyncio.sleep(self.random.uniform(0.02, 0.08))
-            ended = await connection.fetchval(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 "
-                "ORDER BY hashint4(pid # $2) LIMIT 1",
-                f"rota {self.schema}",
-                self.random.getrandbits(30),
-            )
-            self.backends_ended += bool(ended)
-        await connection.close()
+        try:
+            while self.is_open:
+                await asyncio.sleep(self.random.uniform(0.02, 0.08))
+                ended = await connection.fetchval(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 "
+                    "ORDER BY hashint4(pid # $2) LIMIT 1",
+                    f"rota {self.schema}",
+                    self.random.getrandbits(30),
+                )
+                self.backends_ended += bool(ended)
+        finally:
+            connection.terminate()
 
     async def kills(self) -> None:
         """Let a worker die in the middle of whatever it does, a few times a second."""

@@ -38,7 +38,7 @@ class PostgresStore(PostgresIntake, PostgresClaims, PostgresMembers, PostgresRea
     """
 
     def __init__(self, server: Server, clock: Clock | None, waiting_max: int) -> None:
-        super().__init__(server, Names(server), clock, waiting_max=waiting_max)
+        super().__init__(server, Names(server), clock, waiting_max)
         self._wakes = PostgresWakes(server)
 
     @classmethod

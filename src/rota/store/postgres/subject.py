@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from rota.model.job import NewJob
-from rota.model.limits import WAITING_JOBS_MAX
 from rota.model.outcome import Failure
 from rota.runtime.clock import Clock
 from rota.store.port import Woken
@@ -51,9 +50,7 @@ class Subject:
         waiting_max: How many jobs may wait in one queue before submit refuses more.
     """
 
-    def __init__(
-        self, server: Server, names: Names, clock: Clock | None, *, waiting_max: int = WAITING_JOBS_MAX
-    ) -> None:
+    def __init__(self, server: Server, names: Names, clock: Clock | None, waiting_max: int) -> None:
         self._server = server
         self._names = names
         self._clock = clock
