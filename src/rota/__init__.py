@@ -1,4 +1,4 @@
-"""rota: a durable job queue. One file to start, one URL to grow; a crash moves exactly the dead worker's jobs.
+"""rota: a durable job queue. One file, no server; a crash moves exactly the dead worker's jobs.
 
     from rota import Rota
 

@@ -85,7 +85,10 @@ def _set_paused(queue: str, is_paused: bool, *, as_json: bool, store: str | None
         known = {row.name: row for row in await opened.queues()}
         if queue not in known:
             stop(
-                Exit.NOT_FOUND, f"there is no queue {queue!r}.", did_you_mean(queue, known) or "rota queues lists them."
+                Exit.NOT_FOUND,
+                f"there is no queue {queue!r}.",
+                did_you_mean(queue, known)
+                or "A queue is known from its first job or worker on; rota queues lists them.",
             )
         await opened.set_paused(queue, is_paused)
         return known[queue].is_paused

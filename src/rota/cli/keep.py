@@ -67,7 +67,7 @@ def backup(
 def migrate(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
     """Bring the store's schema up to date, making it if need be.
 
-    On PostgreSQL this is done once before the first node starts, and again with each new version of rota. A SQLite file
+    On PostgreSQL this is done once before the first submit, and again with each new version of rota. A SQLite file
     is brought up to date whenever it is opened.
 
     Examples:

@@ -13,7 +13,7 @@ from rota.cli import options
 from rota.cli.duration import duration
 from rota.cli.exits import Exit, stop
 from rota.cli.number import whole
-from rota.cli.open import Place, app_of, run_with, said_outright
+from rota.cli.open import Place, app_of, require, run_with, said_outright
 from rota.cli.output import warn
 from rota.cli.words import did_you_mean
 from rota.model.limits import CONCURRENCY_MAX, NAME_BYTES_MAX, PROCESSES_MAX
@@ -185,12 +185,17 @@ def _make_sure(place: Place) -> None:
     """Open the store once, making it if need be: what is wrong with it is said here, before there are processes.
 
     Raises:
-        RotaError: The store refuses.
+        Stop: It cannot be a store.
+        RotaError: The store refuses, or nodes cannot run on it.
     """
+    from rota.app.address import read_address
+    from rota.app.liveness import refuse_unless_provable
 
     async def nothing(_: object) -> None:
         return None
 
+    require(place, creates=True)
+    refuse_unless_provable(read_address(place.url))
     run_with(place, nothing, creates=True)
 
 

@@ -166,7 +166,7 @@ def _bare_job(task: str, text: str, where: Where) -> NewJob:
     try:
         thing = msgspec.json.decode(text)  # stricter than json: what it reads, a worker can read
     except (ValueError, RecursionError) as error:
-        says = "half a surrogate pair is no text" if isinstance(error, UnicodeEncodeError) else str(error)
+        says = "nested too deep" if isinstance(error, RecursionError) else str(error)
         stop(Exit.USAGE, f"the arguments are not JSON: {says}. Nothing was written.", _QUOTING)
     if not isinstance(thing, dict):
         stop(

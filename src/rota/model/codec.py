@@ -123,9 +123,10 @@ class Codec:
             read = self._decode(text)
         except msgspec.ValidationError as error:
             raise self._refusal(str(error), {}) from error
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            reason = "nested too deep" if isinstance(error, RecursionError) else error
             raise InvalidArgumentsError(
-                f"the arguments of task {self.task} are not JSON: {error}. Nothing was written. Give them as one object by "
+                f"the arguments of task {self.task} are not JSON: {reason}. Nothing was written. Give them as one object by "
                 f"name, for {self.signature}.",
                 task=self.task,
             ) from error

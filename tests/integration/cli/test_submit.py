@@ -37,11 +37,14 @@ def test_an_app_checks_arguments_and_applies_its_key_rule(empty: Folder) -> None
     fine = empty.rota("submit", "bake", '{"order": {"store": "mitte", "pizza": "funghi"}}', *words, "--json").object
     wrong = empty.rota("submit", "bake", '{"order": {"store": 3, "pizza": "funghi"}}', *words)
     unknown = empty.rota("submit", "bkae", "{}", *words)
+    deep = empty.rota("submit", "bake", '{"order": ' + "[" * 5_000, *words)
     letter = empty.rota("submit", "write", '{"to": "anna"}', *words, "--key", "post", "--json").object
 
     assert (fine["key"], fine["queue"], fine["checked"], fine["duplicate"]) == ("mitte", "default", True, False)
     assert wrong.code == 2
     assert "$.order.store" in wrong.err
+    assert deep.code == 2
+    assert "nested too deep" in deep.err
     assert unknown.code == 3
     assert "'bake'" in unknown.err
     assert (letter["key"], letter["queue"]) == ("post", "letters")
