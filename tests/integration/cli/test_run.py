@@ -167,12 +167,13 @@ def test_health_says_whether_a_node_is_at_work(folder: Folder, start: Callable[.
     other = folder.rota("health", "--store", "shop.db", "--node", "kreuzberg")
     alive = folder.rota("workers", "--store", "shop.db", "--json").object["alive"]
 
-    # Stopped first, so that it cannot drain, which it would when its keeper dies.
+    # The keeper is stopped first, so that it cannot start another supervisor. (The other way round, the kernel would wake the
+    # stopped supervisor when its keeper dies, and it could drain.)
     started = re.search(r"supervisor\.started +node=mitte pid=(\d+)", node.text)
     assert started is not None
-    os.kill(int(started[1]), signal.SIGSTOP)
-    node.process.kill()
+    node.process.send_signal(signal.SIGSTOP)
     os.kill(int(started[1]), signal.SIGKILL)
+    node.process.kill()
     node.read_until(lambda _: False)
 
     assert (fine.code, fine.object["healthy"], fine.object["workers"], alive) == (0, True, 1, True)
