@@ -141,7 +141,8 @@ class Submittable(Generic[P, R]):
             token: The job's token, a UUIDv7 made by you: to submit it a second time is then a no-op.
             timeout: The longest one attempt may take; ``None`` for no limit.
             retry: How often and after what wait it is tried again.
-            expires: If it has not been started by then, it is dropped as expired: an instant, or a time from now.
+            expires: If it has not been started by then, it is dropped as expired: an instant, or a time from now. The worker
+                that would start it drops it; where no worker comes to it, it waits on.
 
         Raises:
             UsageError: Something is of the wrong kind, without a time zone, or contradicts another.

@@ -42,10 +42,11 @@ def why(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry] = ())
     if row.state is State.RUNNING:
         asked = ", and has been asked to cancel" if row.cancel_asked else ""
         return f"It is running on worker {row.holder or 'unknown'}{asked}."
+    late = _why_expired(row, around)
     if row.due_at is not None and row.due_at > around.now_us:
-        return _why_later(row, around, history)
+        return _why_later(row, around, history) + late
     reasons = (_why_paused(row, around), _why_nobody(row, around), _why_behind(row, around), _why_alone(row))
-    return next((reason for reason in reasons if reason), None) or _why_busy(row, around)
+    return (next((reason for reason in reasons if reason), None) or _why_busy(row, around)) + late
 
 
 def moved(entry: HistoryEntry) -> str | None:
@@ -73,6 +74,13 @@ def _why_later(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry
         reason = f"{error.type}: {_cut(error.message)}"
         return f"Attempt {row.attempts} failed ({reason}); the next begins at {due}, in {wait}.{turn}"
     return f"It is scheduled for {due}, in {wait}.{turn}"
+
+
+def _why_expired(row: JobRow, around: Surroundings) -> str:
+    """Return what follows from an expiry that has passed: who would start the job drops it, and nobody else."""
+    if row.expires_at is None or row.expires_at > around.now_us or row.attempts or row.crashes:
+        return ""
+    return f" It expired at {_clock_text(row.expires_at)}, and is dropped as soon as a worker comes to it."
 
 
 def _why_paused(row: JobRow, around: Surroundings) -> str | None:

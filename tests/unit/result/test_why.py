@@ -59,6 +59,11 @@ def around(**changes: Any) -> Surroundings:
 @pytest.mark.parametrize(
     ("job", "changes", "says"),
     [
+        (
+            {"expires_at": NOW_US - 1},
+            {"workers": []},
+            "starts some. It expired at 2025-12-31 23:59:59 UTC, and is dropped as soon",
+        ),
         ({}, {"queue": replace(QUEUE, running=0)}, "It is ready, and is taken as soon as a worker has a free hand."),
         ({}, {}, "It is ready, and the workers are busy. Queue 'ovens' has 1,200 waiting and 8 running."),
         ({"state": State.RUNNING, "holder": "mitte/1"}, {}, "It is running on worker mitte/1."),
