@@ -38,6 +38,9 @@ def run_rows(db: apsw.Connection, sql: str, rows: Sequence[Sequence[Any]], scala
         rows: Values for the ``?`` of each row.
         scalars: Values for ``?1`` and up, which must be numbered in the text and come before the rows.
     """
+    if len(rows) == 1:
+        db.execute(repeated(sql, 1), (*scalars, *rows[0]))
+        return db.changes()
     changed, at = 0, 0
     for size in _SIZES:
         while len(rows) - at >= size:

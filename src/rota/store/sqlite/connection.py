@@ -30,7 +30,6 @@ DURABILITIES: Final = ("off", "normal", "full")
 
 _CACHE_KIB: Final = 32 * 1024
 _MMAP_BYTES: Final = 256 * 1024 * 1024
-_CHECKPOINT_PAGES: Final = 4_000
 _WAL_BYTES_KEPT: Final = 64 * 1024 * 1024
 _STATEMENTS_CACHED: Final = 512
 _STEP_S: Final = 0.000_2
@@ -107,7 +106,6 @@ def _opened(path: str, busy_timeout_ms: int, durability: str, is_reader: bool) -
         db.pragma("journal_mode", "wal")
         db.pragma("mmap_size", _MMAP_BYTES)
         db.pragma("journal_size_limit", _WAL_BYTES_KEPT)
-        db.wal_autocheckpoint(_CHECKPOINT_PAGES)
     db.pragma("synchronous", durability)
     db.pragma("cache_size", -_CACHE_KIB)
     db.pragma("temp_store", "memory")

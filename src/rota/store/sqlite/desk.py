@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from rota.model.job import NewJob
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.store.sqlite.connection import MEMORY, WriteMark, open_connection
@@ -95,6 +96,12 @@ class Desk:
     def numbers(self, queues: Iterable[str], tasks: Iterable[str]) -> bool:
         """Whether the numbers of all these names are known to this process."""
         return self.queue_ids.keys() >= set(queues) and self.task_ids.keys() >= set(tasks)
+
+    def knows_names_of(self, jobs: Sequence[NewJob]) -> bool:
+        """Whether the numbers of these jobs' queues and tasks are known to this process."""
+        if len(jobs) == 1:
+            return jobs[0].queue in self.queue_ids and jobs[0].task in self.task_ids
+        return self.numbers((job.queue for job in jobs), (job.task for job in jobs))
 
     def close(self) -> None:
         """Let go of everything. Safe to call twice."""

@@ -150,9 +150,8 @@ class SqliteStore:
         if not jobs:
             return Submitted(duplicates=frozenset(), woken=())
         desk = self._desk
-        wanted = {job.queue for job in jobs}, {job.task for job in jobs}
-        if not desk.numbers(*wanted):
-            await self.intern(sorted(wanted[0]), sorted(wanted[1]))
+        if not desk.knows_names_of(jobs):
+            await self.intern(sorted({job.queue for job in jobs}), sorted({job.task for job in jobs}))
         submission = intake.Submission(
             jobs, desk.queue_ids, desk.task_ids, waiting_max=desk.waiting_max, now=self._now()
         )

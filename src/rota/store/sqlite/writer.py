@@ -32,6 +32,7 @@ import apsw
 
 from rota.errors import OutcomeUnknownError, RotaError, StoreBrokenError, StoreUnavailableError
 from rota.store.port import Wake
+from rota.store.sqlite.checkpoint import Log
 from rota.store.sqlite.connection import NoMark, WriteMark
 from rota.store.sqlite.faults import commit_unknown, stops_everything, translate
 
@@ -105,6 +106,7 @@ class Writer:
         self, db: apsw.Connection, path: str, *, mark: WriteMark | None, tell: Callable[[Wake, str], None]
     ) -> None:
         self._db = db
+        self._log = Log(db)
         self._path = path
         self._mark = mark or NoMark()
         self._tell = tell
@@ -201,6 +203,8 @@ class Writer:
             for wake, but in news.wakes:
                 self._tell(wake, but)
             deliver(batch)
+        if self._log.is_due:
+            self._move_log()
 
     def _carry_out(self, batch: list[Piece], news: News) -> None:
         writes = [piece for piece in batch if not self._look_first(piece)]
@@ -322,6 +326,17 @@ class Writer:
             return
         for piece, value in results:
             piece.done(value)
+
+    def _move_log(self) -> None:
+        with self._mutex:
+            if self._is_closed or not self._log.is_due:
+                return
+            try:
+                self._log.move()
+            except apsw.Error as error:
+                # What was committed is safe in the log; but no more is written onto a disk that fails.
+                ours = translate(error, self._path)
+                self._broken = ours if isinstance(ours, StoreBrokenError) else self._broken
 
     def _stop_at(self, writes: list[Piece], error: BaseException) -> None:
         if isinstance(error, StoreBrokenError):
