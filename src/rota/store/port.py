@@ -70,8 +70,8 @@ class Claim(Struct, frozen=True):
         jobs: The jobs, by place (priority, then ``seq``) across all slots.
         epoch: The ring epoch at this moment: if it differs from the worker's, its ring is out of date.
         next_due_at: The earliest ``due_at`` that lies ahead in the given slots, if the engine knows it cheaply; else ``None``.
-        skipped: Slots that could not be staged because another session was staging them; try again in 2 to 50 ms. Always
-            empty on SQLite.
+        skipped: Slots that could not be staged because another session was staging them; try again in 2 to 50 ms. On
+            SQLite only after a claim that was cut short, since its payloads would not have fitted in memory.
         is_paused: The queue is paused; ``jobs`` is empty.
     """
 

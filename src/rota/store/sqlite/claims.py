@@ -8,7 +8,7 @@ BEGIN IMMEDIATE: is the worker open? stage what fell due; are the candidates sti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat, starmap
 from typing import Any
 
@@ -17,6 +17,7 @@ import msgspec
 
 from rota.errors import NodeClosedError
 from rota.model.job import ClaimedJob
+from rota.model.limits import MIB
 from rota.model.slot import place_of
 from rota.store.port import Claim
 from rota.store.sqlite.bulk import blobs, fetch, numbers
@@ -27,6 +28,12 @@ from rota.store.statements import load
 
 SQL = load("sqlite")
 TOKEN_BYTES = 16
+CLAIM_BYTES_MAX = 64 * MIB
+"""Payloads of one claim: a thousand of the largest would be 16 GiB."""
+
+_PORTION_JOBS = 50
+"""So many of the largest payloads still fit into one value of SQLite's."""
+
 _ALL = 1 << 30
 _NAMED_SLOTS_MAX = 16
 """A claim for so few slots follows a wake-up that named them: there is something to take, and a look first would double the
@@ -85,11 +92,16 @@ class ClaimCall:
                 self._stage(db)
             seqs = find_candidates(db, wanted)
         else:
-            seqs = still_claimable(db, self._candidates, is_alone=False)
-            if len(seqs) < len(self._candidates):
-                seqs = find_candidates(db, wanted)
-        jobs = take(db, self._worker, seqs, self._now)
-        return Claim(jobs=jobs, epoch=epoch, next_due_at=self._due_at)
+            seqs = self._candidates
+        free = still_claimable(db, seqs)
+        if len(free) < len(seqs):
+            seqs = find_candidates(db, wanted)
+            free = still_claimable(db, seqs)
+        fitting = within_memory(seqs, free)
+        jobs = take(db, self._worker, fitting, self._now)
+        # Where not all was taken, no slot has been shown to be empty.
+        skipped = tuple(wanted.slots) if len(fitting) < len(seqs) else ()
+        return Claim(jobs=jobs, epoch=epoch, next_due_at=self._due_at, skipped=skipped)
 
     def _stage(self, db: apsw.Connection) -> None:
         wanted = self._wanted
@@ -146,10 +158,26 @@ def known_tasks(tasks: Sequence[int], highest: int) -> str | None:
     return None if len(set(tasks)) >= highest else msgspec.json.encode(list(tasks)).decode()
 
 
-def still_claimable(db: apsw.Connection, seqs: Sequence[int], *, is_alone: bool) -> list[int]:
-    """Return those of these jobs that can be claimed at this moment."""
-    found: list[int] = decode(db.execute(SQL["still_claimable"], (numbers(seqs), is_alone)).get)
-    return found
+def still_claimable(db: apsw.Connection, seqs: Sequence[int]) -> dict[int, int]:
+    """Return those of these jobs that can be claimed at this moment, each with the size of its payload."""
+    if not seqs:
+        return {}
+    free, sizes = map(decode, db.execute(SQL["still_claimable"], (numbers(seqs), False)).get)
+    return dict(zip(free, sizes, strict=True))
+
+
+def within_memory(seqs: Sequence[int], sizes: Mapping[int, int]) -> Sequence[int]:
+    """Return the first of these jobs, at least one, whose payloads together can well be held in memory."""
+    room = CLAIM_BYTES_MAX
+    if sum(sizes.values()) <= room:
+        return seqs
+    fitting = []
+    for seq in seqs:
+        room -= sizes[seq]
+        if room < 0 and fitting:
+            break
+        fitting.append(seq)
+    return fitting
 
 
 def take(db: apsw.Connection, worker: int, seqs: Sequence[int], now: int) -> list[ClaimedJob]:
@@ -174,11 +202,12 @@ def held(db: apsw.Connection, worker: int) -> list[ClaimedJob]:
         claim_of.update(dict.fromkeys(split_tokens(tokens), no))
     if not claim_of:
         return []
-    rows = fetch(db, SQL["held_jobs"], (blobs(claim_of), worker))
-    if not rows:
-        return []
-    columns = read_columns(db, numbers(row[0] for row in rows))
-    return build_jobs(columns, (claim_of[token] for token in split_tokens(columns[-1])))
+    seqs = [row[0] for row in fetch(db, SQL["held_jobs"], (blobs(claim_of), worker))]
+    jobs: list[ClaimedJob] = []
+    for at in range(0, len(seqs), _PORTION_JOBS):
+        columns = read_columns(db, numbers(seqs[at : at + _PORTION_JOBS]))
+        jobs += build_jobs(columns, (claim_of[token] for token in split_tokens(columns[-1])))
+    return jobs
 
 
 def split_tokens(joined: bytes) -> list[bytes]:

@@ -46,10 +46,10 @@ class Settlement:
         self._done_claims = done_claims
         self._now = now
         ordered = sorted(outcomes, key=attrgetter("seq"))
-        first = {outcome.token: outcome for outcome in reversed(ordered)}
-        # A token twice in one batch: the later one is treated as a later call would be.
-        self._later = [] if len(first) == len(ordered) else [each for each in ordered if first[each.token] is not each]
-        unique = ordered if not self._later else [each for each in ordered if first[each.token] is each]
+        unique = ordered
+        self._later: list[Outcome] = []
+        if len({outcome.token for outcome in ordered}) < len(ordered):
+            unique = self._without_repeats(ordered)
         # Compared and not asked: this runs for every job that there is, and a property costs as much as the row.
         last = Kind.EXPIRED
         self._finals = [outcome for outcome in unique if outcome.kind <= last]
@@ -69,6 +69,15 @@ class Settlement:
         if told:
             news.tell(Wake(woken=told), but=f"worker-{self._worker}")
         return Settled(stale=stale, woken=told)
+
+    def _without_repeats(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Keep the first outcome of each token; a later one is treated as a later call would be."""
+        seen: set[bytes] = set()
+        first = []
+        for outcome in outcomes:
+            (self._later if outcome.token in seen else first).append(outcome)
+            seen.add(outcome.token)
+        return first
 
     # ── final outcomes ───────────────────────────────────────────────────────────────────────────────────────────────
 
