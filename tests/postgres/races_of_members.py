@@ -5,7 +5,7 @@ from __future__ import annotations
 from rota.errors import NodeClosedError
 from rota.model.state import State
 from rota.store.port import Blame, NewWorker
-from tests.contract.shop import BAKE, KILLED, OVENS
+from tests.contract.shop import BAKE, KILLED, OVENS, a_node
 from tests.postgres.case import Case, case
 from tests.postgres.stepper import Mutant, Session, Stage
 
@@ -149,6 +149,27 @@ async def a_worker_cannot_register_under_a_node_that_is_being_closed(stage: Stag
         return
 
     raise AssertionError("a worker was registered under a closed node")
+
+
+BLIND_TAKE = Mutant(
+    "the house is locked before it is seen to be vacant",
+    edits=(("take_house", "PERFORM FROM house FOR UPDATE;", ""),),
+)
+
+
+@case(BLIND_TAKE)
+async def of_two_who_want_the_house_one_gets_it(stage: Stage) -> None:
+    """All supervisors see the vacancy at the same moment; both would do what wants one hand."""
+    nodes = [await stage.shop.store.register_node(a_node(name)) for name in ("mitte", "wedding")]
+    first, second = await stage.session("first"), await stage.session("second")
+
+    await first.begins()
+    assert await first.does(first.store.take_house(nodes[0].id)) == nodes[0].id
+    taking = second.starts(second.store.take_house(nodes[1].id))
+    await second.is_blocked_by(first)
+    await first.commits()
+
+    assert await taking == nodes[0].id, "two nodes keep the house"
 
 
 CASES: list[Case] = [found for found in list(globals().values()) if isinstance(found, Case)]

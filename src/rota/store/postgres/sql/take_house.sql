@@ -8,6 +8,11 @@
 
 CREATE FUNCTION take_house(p_node bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
+    -- First, in a statement of its own: who waits here looks afresh afterwards, at who has taken the place meanwhile.
+    PERFORM FROM house FOR UPDATE;
+
+    -- step: house locked
+
     UPDATE house
        SET orchestrator = p_node
      WHERE NOT EXISTS (SELECT FROM nodes n WHERE n.id = orchestrator AND n.closed_at IS NULL)
