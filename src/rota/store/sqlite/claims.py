@@ -171,7 +171,7 @@ def within_memory(seqs: Sequence[int], sizes: Mapping[int, int]) -> Sequence[int
     room = CLAIM_BYTES_MAX
     if sum(sizes.values()) <= room:
         return seqs
-    fitting = []
+    fitting: list[int] = []
     for seq in seqs:
         room -= sizes[seq]
         if room < 0 and fitting:

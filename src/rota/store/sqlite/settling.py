@@ -73,7 +73,7 @@ class Settlement:
     def _without_repeats(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Keep the first outcome of each token; a later one is treated as a later call would be."""
         seen: set[bytes] = set()
-        first = []
+        first: list[Outcome] = []
         for outcome in outcomes:
             (self._later if outcome.token in seen else first).append(outcome)
             seen.add(outcome.token)
