@@ -120,7 +120,9 @@ class Desk:
             for name in _FOLDERS:
                 os.makedirs(self.folder / name, mode=0o700, exist_ok=True)
             os.chmod(self.folder, 0o700)
-        self._writer = Writer(db, self.path, mark=self._mark, tell=self._wakes.tell)
+        self._writer = Writer(
+            db, self.path, busy_timeout_ms=self._busy_timeout_ms, mark=self._mark, tell=self._wakes.tell
+        )
         self._reader = Reader(lambda: self.open_another(is_reader=True), self.path)
 
     def _after_fork(self) -> None:

@@ -98,15 +98,22 @@ class Writer:
     Args:
         db: The connection. The writer owns it.
         path: For messages.
+        busy_timeout_ms: How long to wait for another process's lock.
         mark: Told when a write transaction begins and ends.
         tell: Sends a wake-up to all but one listener; called after the commit, without the mutex.
     """
 
     def __init__(
-        self, db: apsw.Connection, path: str, *, mark: WriteMark | None, tell: Callable[[Wake, str], None]
+        self,
+        db: apsw.Connection,
+        path: str,
+        *,
+        busy_timeout_ms: int,
+        mark: WriteMark | None,
+        tell: Callable[[Wake, str], None],
     ) -> None:
         self._db = db
-        self._log = Log(db)
+        self._log = Log(db, busy_timeout_ms)
         self._path = path
         self._mark = mark or NoMark()
         self._tell = tell
@@ -331,12 +338,18 @@ class Writer:
         with self._mutex:
             if self._is_closed or not self._log.is_due:
                 return
+            closes_door = self._log.is_long
+            if closes_door:
+                self._mark.began()
             try:
                 self._log.move()
             except apsw.Error as error:
                 # What was committed is safe in the log; but no more is written onto a disk that fails.
                 ours = translate(error, self._path)
                 self._broken = ours if isinstance(ours, StoreBrokenError) else self._broken
+            finally:
+                if closes_door:
+                    self._mark.ended()
 
     def _stop_at(self, writes: list[Piece], error: BaseException) -> None:
         if isinstance(error, StoreBrokenError):

@@ -54,7 +54,7 @@ def a_writer(marks: Marks | None = None, told: Told | None = None) -> tuple[Writ
     db.execute("CREATE TABLE notes (text TEXT PRIMARY KEY)")
     if told is not None:
         told.db = db
-    return Writer(db, MEMORY, mark=marks, tell=told or (lambda _wake, _but: None)), db
+    return Writer(db, MEMORY, busy_timeout_ms=0, mark=marks, tell=told or (lambda _wake, _but: None)), db
 
 
 def note(text: str, *more: str) -> Callable[[apsw.Connection, News], str]:
