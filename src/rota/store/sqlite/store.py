@@ -8,6 +8,7 @@ What a method does is a plain function in the module of its subject; here is onl
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
@@ -112,7 +113,12 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Let go of files and connections. Safe to call twice."""
-        self._desk.close()
+        self._desk.wakes.close()
+        if self._is_inline:
+            self._desk.close()
+        else:
+            # It waits for what is being written and read, and may move the log once more: not on the event loop.
+            await asyncio.to_thread(self._desk.close)
 
     # ── who carries it out ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -55,7 +55,7 @@ def test_a_child_that_closes_the_store_leaves_the_parent_s_alone(store: SqliteSt
     inline = store.inline()
     at_once(inline.submit([new_job()]))
 
-    assert in_child(lambda: at_once(store.close())) == 0
+    assert in_child(lambda: at_once(inline.close())) == 0
 
     job = new_job()
     at_once(inline.submit([job]))
