@@ -18,7 +18,7 @@ from rota.errors import (
     StoreUnavailableError,
     TokenReusedError,
 )
-from rota.model.limits import PRIORITY_MAX, PRIORITY_MIN
+from rota.model.limits import MIB, PRIORITY_MAX, PRIORITY_MIN
 from rota.model.slot import place_of
 from rota.model.state import State
 from rota.store.port import Wake, Woken
@@ -26,8 +26,8 @@ from rota.store.postgres.migrate import migrate
 from rota.store.postgres.server import Server, quoted, without_secrets
 from rota.store.postgres.store import PostgresStore
 from rota.testing.clock import ManualClock
-from tests.contract.outcomes import succeeded
-from tests.contract.shop import CountingEntropy, Shop
+from tests.contract.outcomes import retry, succeeded
+from tests.contract.shop import CountingEntropy, Shop, tokens
 from tests.postgres.case import fresh
 from tests.postgres_server import PostgresServer
 
@@ -211,6 +211,51 @@ async def test_a_claim_is_a_hot_update(server: PostgresServer, clock: ManualCloc
 
         assert (len(jobs), all_updates) == (200, 200)
         assert hot > 170
+
+
+async def test_a_claim_is_cut_short_before_it_fills_the_memory(server: PostgresServer, clock: ManualClock) -> None:
+    """A thousand of the largest payloads would be 16 GiB. Its slots count as skipped, so that nobody takes them for empty."""
+    async with _house(server, clock) as house:
+        large = bytes(30 * MIB)
+        jobs = [house.shop.job(slot=3, payload=large, priority=priority) for priority in (0, 0, 0, 5)]
+        for job in jobs:
+            await house.shop.submit(job)
+        worker = await house.shop.worker()
+
+        first = await worker.ask(1_000, slots=[3, 4])
+        second = await worker.ask(1_000, slots=[3, 4])
+        third = await worker.ask(1_000, slots=[3, 4])
+
+        assert [tokens(reply.jobs) for reply in (first, second, third)] == [
+            tokens([jobs[3], jobs[0]]), tokens([jobs[1], jobs[2]]), [],
+        ]  # fmt: skip
+        assert [list(reply.skipped) for reply in (first, second, third)] == [[3, 4], [], []]
+
+
+async def test_a_payload_that_is_larger_than_that_is_claimed_alone(server: PostgresServer, clock: ManualClock) -> None:
+    """There is no size at which a job would never run."""
+    async with _house(server, clock) as house:
+        job = house.shop.job(payload=bytes(70 * MIB))
+        await house.shop.submit(job, house.shop.job())
+
+        reply = await (await house.shop.worker()).ask(2)
+
+        assert len(reply.jobs) == 1
+
+
+async def test_a_token_twice_in_a_settle_counts_once(server: PostgresServer, clock: ManualClock) -> None:
+    """The later outcome is treated as a later call would be."""
+    async with _house(server, clock) as house:
+        await house.shop.submit(house.shop.job())
+        worker = await house.shop.worker()
+        job = await worker.claim_one()
+
+        reply = await house.store.settle(
+            worker.id, [retry(job, house.shop.at(60)), succeeded(job), retry(job, house.shop.at(60))]
+        )
+
+        assert list(reply.stale) == [(job.token, job.fence)]
+        assert (await house.shop.row(job.token)).attempts == 1
 
 
 async def test_a_schema_is_made_once_by_many(server: PostgresServer) -> None:

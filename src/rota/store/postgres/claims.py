@@ -54,6 +54,19 @@ class PostgresClaims(Subject):
         """Record outcomes, each only if its fence still stands; see the port."""
         if not outcomes and not done_claims:
             return Settled([], [])
+        if len({outcome.token for outcome in outcomes}) == len(outcomes):
+            return await self._settle(worker, outcomes, done_claims)
+        # A token twice in one batch: the later one is treated as a later call would be.
+        first: dict[bytes, Outcome] = {}
+        later = [each for each in outcomes if first.setdefault(each.token, each) is not each]
+        replies = [await self._settle(worker, list(first.values())), await self.settle(worker, later, done_claims)]
+        return Settled(
+            [each for reply in replies for each in reply.stale],
+            [each for reply in replies for each in reply.woken],
+            [each for reply in replies for each in reply.skipped],
+        )
+
+    async def _settle(self, worker: int, outcomes: Sequence[Outcome], done_claims: Sequence[int] = ()) -> Settled:
         record = await self._server.row("settle_jobs", self._now(), worker, *_columns(outcomes), done_claims)
         stale = record["stale_tokens"]
         return Settled(
@@ -87,9 +100,9 @@ class PostgresClaims(Subject):
 
 
 def _claim_of(records: Sequence[Any]) -> Claim:
-    """Read the reply of a claim: a row of facts, then the jobs."""
-    facts = records[0]
-    jobs = [ClaimedJob(*record[:_JOB_COLUMNS]) for record in records[1:]]
+    """Read the reply of a claim: the jobs, then a row of facts."""
+    facts = records[-1]
+    jobs = [ClaimedJob(*record[:_JOB_COLUMNS]) for record in records[:-1]]
     if len(jobs) > 1 and jobs[0].claim_no != jobs[-1].claim_no:
         jobs.sort(key=lambda job: place_of(job.priority, job.seq))
     return Claim(jobs, facts["epoch"], facts["next_due_at"], facts["skipped"] or [], facts["is_paused"])

@@ -1,7 +1,7 @@
 -- claim_alone: take the oldest suspect of any queue that is not paused, for a worker that runs it alone.
 --
 -- Takes    p_now bigint · p_worker bigint · p_tasks integer[]
--- Returns  as claim_jobs: a row of facts, then at most one job. Raises RO310 when the worker is closed.
+-- Returns  as claim_jobs: at most one job, then a row of facts. Raises RO310 when the worker is closed.
 -- Locks    the worker's row for key share; the claimed row, skipping locked ones.
 -- Plan     Index Scan using live_alone
 -- Twin     store/sqlite/sql/claim_alone.sql; tests/contract/test_alone.py runs both.
@@ -20,10 +20,6 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'worker % is closed, or not one that runs alone', p_worker USING ERRCODE = 'RO310';
     END IF;
-    RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
-        NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint, NULL::bigint,
-        NULL::smallint, h.epoch, NULL::bigint, NULL::smallint[], false FROM house h;
-
     SELECT l.ctid INTO chosen
       FROM live l
      WHERE l.alone AND l.ready AND l.holder IS NULL AND l.task_id = ANY (p_tasks)
@@ -43,5 +39,8 @@ BEGIN
     SELECT c.seq, c.token, c.task_id, c.slot, c.key, c.priority, c.payload, c.codec, c.meta, c.fence, c.attempts,
            c.crashes, c.cancel_asked, c.expires_at, g.no, c.queue_id, NULL::bigint, NULL::bigint, NULL::smallint[], NULL::boolean
       FROM c CROSS JOIN g;
+    RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
+        NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint, NULL::bigint,
+        NULL::smallint, h.epoch, NULL::bigint, NULL::smallint[], false FROM house h;
 END
 $$;

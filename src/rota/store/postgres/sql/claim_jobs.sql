@@ -3,8 +3,8 @@
 -- Takes    p_now bigint · p_worker bigint · p_queue smallint · p_slots smallint[] · p_cursors bigint[] beside it (null: 0) ·
 --          p_limit integer 1..1000 · p_tasks integer[] · p_keyed_before bigint: of keyed jobs only those ready
 --          since before then (null: all) · p_stages boolean: stage the slots first
--- Returns  first a row that carries epoch, next_due_at, skipped and is_paused alone; then the jobs with their new fence, by
---          place within each claim_no. Raises RO310 when the worker is closed.
+-- Returns  the jobs with their new fence, by place within each claim_no; last a row that carries epoch, next_due_at, skipped and
+--          is_paused alone. Cut short at 64 MiB of payloads, it has all slots skipped. Raises RO310 when the worker is closed.
 -- Locks    the worker's row for key share, so that whoever closes it waits for this claim; what stage_slots locks; the
 --          claimed rows, skipping locked ones.
 -- Plan     Index Scan using live_ready, once a slot; then Tid Scan
@@ -26,6 +26,9 @@ DECLARE
     staged record;
     chosen tid[];
     hits integer[];
+    size bigint;
+    room bigint := 64 * 1024 * 1024;
+    too_large smallint[];
     wanted integer := p_limit;
     each integer;
     has_ranks boolean;
@@ -59,9 +62,6 @@ BEGIN
     ELSE
         SELECT NULL::bigint AS next_due_at, NULL::smallint[] AS skipped, NULL::smallint[] AS woken_slots INTO staged;
     END IF;
-    RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
-        NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint, NULL::bigint,
-        NULL::smallint, the_epoch, staged.next_due_at, staged.skipped, false;
 
     -- First a few of each slot, so that all slots move forward; then, if hands are still free, as many as there are.
     SELECT true INTO has_ranks
@@ -72,12 +72,13 @@ BEGIN
     LOOP
         IF has_ranks THEN
             chosen := best_of_slots(p_queue, p_slots, p_cursors, wanted, p_tasks, p_keyed_before);
+            SELECT sum(octet_length(l.payload)) INTO size FROM live l WHERE l.ctid = ANY (chosen);
         ELSE
-            SELECT array_agg(x.ctid), array_agg(x.s) INTO chosen, hits
-              FROM (SELECT r.ctid, u.s
+            SELECT array_agg(x.ctid), array_agg(x.s), sum(x.size) INTO chosen, hits, size
+              FROM (SELECT r.ctid, r.size, u.s
                       FROM unnest(p_slots, p_cursors) u(s, c)
                      CROSS JOIN LATERAL (
-                           SELECT l.ctid
+                           SELECT l.ctid, octet_length(l.payload) AS size
                              FROM live l
                             WHERE l.queue_id = p_queue AND l.slot = u.s AND l.place >= coalesce(u.c, 0)
                               AND l.ready AND NOT l.alone AND l.holder IS NULL AND l.task_id = ANY (p_tasks)
@@ -88,6 +89,16 @@ BEGIN
                      LIMIT wanted) x;
         END IF;
         EXIT WHEN chosen IS NULL;
+        IF size > room THEN
+            -- A thousand of the largest payloads would be 16 GiB: the first that fit, at least one.
+            SELECT array_agg(y.ctid) INTO chosen
+              FROM (SELECT l.ctid, sum(octet_length(l.payload)) OVER (ORDER BY l.place) AS so_far, octet_length(l.payload) AS own
+                      FROM live l
+                     WHERE l.ctid = ANY (chosen)) y
+             WHERE y.so_far <= room OR y.so_far = y.own;
+            too_large := p_slots;
+        END IF;
+        room := greatest(room - size, 0);
 
         -- step: rows chosen
 
@@ -106,7 +117,7 @@ BEGIN
           FROM c CROSS JOIN g
          ORDER BY c.place;
         wanted := wanted - cardinality(chosen);
-        EXIT WHEN wanted <= 0 OR each >= p_limit;
+        EXIT WHEN wanted <= 0 OR each >= p_limit OR too_large IS NOT NULL;
         EXIT WHEN NOT has_ranks IS TRUE
               AND (SELECT max(n.n) FROM (SELECT count(*) AS n FROM unnest(hits) h(s) GROUP BY h.s) n) < each;
         each := p_limit;
@@ -121,5 +132,8 @@ BEGIN
                     AND l.ready AND NOT l.alone AND l.holder IS NULL
                   LIMIT 1);
     END IF;
+    RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
+        NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint, NULL::bigint,
+        NULL::smallint, the_epoch, staged.next_due_at, staged.skipped || too_large, false;
 END
 $$;
