@@ -101,12 +101,17 @@ def warn(text: str) -> None:
 
 def put(text: str) -> None:
     """Write one line of data."""
-    sys.stdout.write(text + "\n")
+    try:
+        sys.stdout.write(text + "\n")
+    except UnicodeEncodeError:  # a terminal or a pipe of another encoding, such as under LC_ALL=C
+        coding = sys.stdout.encoding
+        sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding) + "\n")
 
 
 def put_json(thing: Any) -> None:
     """Write one object as one line of JSON."""
-    put(json.dumps(thing, ensure_ascii=False, separators=(",", ":")))
+    is_wide = (sys.stdout.encoding or "utf8").lower().replace("-", "") == "utf8"
+    put(json.dumps(thing, ensure_ascii=not is_wide, separators=(",", ":")))
 
 
 def put_json_lines(things: Iterable[Any]) -> None:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from rota.cli.output import Cell, Column, fit, paint, put_facts, put_json_lines, put_table
+from rota.cli.output import Cell, Column, fit, paint, put, put_facts, put_json, put_json_lines, put_table
 
 TOKEN = Column("TOKEN", is_whole=True)
 COLUMNS = (TOKEN, Column("TASK"), Column("WHAT", rank=1), Column("WORKER", rank=2))
@@ -53,6 +53,17 @@ def test_lists_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None
     put_json_lines([{"a": 1}, {"ü": None}])
 
     assert capsys.readouterr().out == '{"a":1}\n{"ü":null}\n'
+
+
+def test_what_an_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under LC_ALL=C a key with an umlaut must not end the command; JSON stays JSON."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+
+    put("münchen")
+    put_json({"key": "münchen"})
+
+    assert written.getvalue() == b'm\\xfcnchen\n{"key":"m\\u00fcnchen"}\n'
 
 
 def test_facts_stand_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
