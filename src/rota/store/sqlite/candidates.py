@@ -30,6 +30,7 @@ STRETCH: Final = 1 << STRETCH_BITS
 _NUMBER_BITS: Final = PRIORITY_SHIFT - STRETCH_BITS
 _FIRST: Final = -(100 << _NUMBER_BITS)
 _SLOTS_MAX: Final = 1_024
+_FEW_SLOTS: Final = 16
 
 decode = msgspec.json.decode
 
@@ -93,6 +94,12 @@ def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *,
     if not named:
         return []
     where = (wanted.queue_id, stretch, base)
+    if len(named) <= _FEW_SLOTS:
+        # An idle worker's pick-up: all that these slots have here, in one look.
+        few = (*where, numbers(named), wanted.tasks, wanted.keyed_before, base + STRETCH, need)
+        chosen: list[int] = decode(db.execute(SQL["claimable"], few).get)
+        if len(chosen) < need:
+            return chosen
     fronts = decode(db.execute(SQL["slot_fronts"], (*where, numbers(named), wanted.tasks, wanted.keyed_before)).get)
     found = [(code >> STRETCH_BITS, front) for code, front in zip(named, fronts, strict=True) if front is not None]
     if not found:
@@ -104,7 +111,7 @@ def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *,
     while True:
         end = min(lowest + span, base + STRETCH)
         found_in = (*where, codes, wanted.tasks, wanted.keyed_before, end, need)
-        chosen: list[int] = decode(db.execute(SQL["claimable"], found_in).get)
+        chosen = decode(db.execute(SQL["claimable"], found_in).get)
         if len(chosen) >= need or end == base + STRETCH:
             break
         span = STRETCH
