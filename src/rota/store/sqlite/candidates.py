@@ -30,7 +30,8 @@ STRETCH: Final = 1 << STRETCH_BITS
 _NUMBER_BITS: Final = PRIORITY_SHIFT - STRETCH_BITS
 _FIRST: Final = -(100 << _NUMBER_BITS)
 _SLOTS_MAX: Final = 1_024
-_FEW_SLOTS: Final = 16
+FEW_SLOTS: Final = 16
+"""A claim for so few slots follows a wake-up that named them, to an idle worker: what they have is read at once."""
 
 decode = msgspec.json.decode
 
@@ -94,8 +95,7 @@ def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *,
     if not named:
         return []
     where = (wanted.queue_id, stretch, base)
-    if len(named) <= _FEW_SLOTS:
-        # An idle worker's pick-up: all that these slots have here, in one look.
+    if len(named) <= FEW_SLOTS:
         few = (*where, numbers(named), wanted.tasks, wanted.keyed_before, base + STRETCH, need)
         chosen: list[int] = decode(db.execute(SQL["claimable"], few).get)
         if len(chosen) < need:
@@ -107,14 +107,12 @@ def _of_stretch(db: apsw.Connection, wanted: Wanted, stretch: int, need: int, *,
     codes = numbers([(slot << STRETCH_BITS) + front - base for slot, front in found])
     lowest = min(front for _, front in found)
     # As many numbers as hold enough if every slot has its share of them; if that is too few, all the rest.
-    span = need * (_SLOTS_MAX // len(found) + 1)
-    while True:
+    for span in (need * (_SLOTS_MAX // len(found) + 1), STRETCH):
         end = min(lowest + span, base + STRETCH)
         found_in = (*where, codes, wanted.tasks, wanted.keyed_before, end, need)
         chosen = decode(db.execute(SQL["claimable"], found_in).get)
         if len(chosen) >= need or end == base + STRETCH:
             break
-        span = STRETCH
     if is_first and found[0][1] not in chosen:
         chosen = [found[0][1], *chosen[: need - 1]]
     return chosen

@@ -21,7 +21,7 @@ from rota.model.limits import MIB
 from rota.model.slot import place_of
 from rota.store.port import Claim
 from rota.store.sqlite.bulk import blobs, fetch, numbers
-from rota.store.sqlite.candidates import Wanted, find_candidates
+from rota.store.sqlite.candidates import FEW_SLOTS, Wanted, find_candidates
 from rota.store.sqlite.stage import next_due, stage_due
 from rota.store.sqlite.writer import MUST_WRITE, News
 from rota.store.statements import load
@@ -35,10 +35,6 @@ _PORTION_JOBS = 50
 """So many of the largest payloads still fit into one value of SQLite's."""
 
 _ALL = 1 << 30
-_NAMED_SLOTS_MAX = 16
-"""A claim for so few slots follows a wake-up that named them: there is something to take, and a look first would double the
-price of an idle worker's pick-up."""
-
 _PRIORITY = 4
 """Which column of ``read_jobs`` is the priority."""
 
@@ -68,7 +64,8 @@ class ClaimCall:
     def look(self, db: apsw.Connection) -> Any:
         """Return the reply if there is nothing to take, else ``MUST_WRITE``."""
         wanted = self._wanted
-        if 0 < len(wanted.slots) <= _NAMED_SLOTS_MAX:
+        if 0 < len(wanted.slots) <= FEW_SLOTS:
+            # There is something to take, and a look first would double the price of an idle worker's pick-up.
             return MUST_WRITE
         epoch, is_paused, highest = facts(db, self._worker, wanted.queue_id)
         if is_paused or not wanted.slots:
