@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rota.app.call import Call
 from rota.errors import RotaError, UsageError
-from rota.model.codec import JSON_CODEC
 from rota.model.job import NewJob
 from rota.model.shape import Call as Arguments
-from rota.model.slot import hash16
 from rota.runtime.entropy import draw_tokens
 from rota.submit.check import check_batch
-from rota.submit.terms import Terms, Unset
+from rota.submit.terms import Terms, Unset, new_job
 
 if TYPE_CHECKING:
     from rota.app.definition import Definition
@@ -95,24 +93,10 @@ class Drafts:
     def _jobs(self, encoded: list[tuple[bytes, Arguments]], times: tuple[int | None, int | None]) -> list[NewJob]:
         terms, name = self._terms, self._definition.name
         due_at, expires_at = times
-        is_fresh = terms.token is None
         tokens = draw_tokens(self._app._entropy, len(encoded)) if terms.token is None else [terms.token]
         keys = self._keys(encoded) if isinstance(terms.key, Unset) else [terms.key] * len(encoded)
         return [
-            NewJob(
-                token,
-                terms.queue,
-                name,
-                payload,
-                hash16(key, token),
-                key,
-                terms.priority,
-                due_at,
-                expires_at,
-                terms.meta,
-                JSON_CODEC,
-                is_fresh,
-            )
+            new_job(name, payload, key, token, terms, due_at=due_at, expires_at=expires_at)
             for token, key, (payload, _) in zip(tokens, keys, encoded, strict=True)
         ]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rota.store.port import Check, NodeRow, QueueRow, WorkerRow
 
 JSON_CODEC = 1
+"""The same as in ``rota.model.job``, which loads msgspec: help must not."""
 
 
 def submitted_us(token: bytes) -> int:

@@ -30,9 +30,6 @@ from rota.model.plain import from_plain, to_plain
 from rota.model.shape import Call, arguments_type, call_builder, refuse_foreign, without_snooze
 from rota.model.signature import Signature, annotation_text
 
-JSON_CODEC: Final = 1
-"""Number of this encoding in ``NewJob.codec``."""
-
 _ENCODE: Final = msgspec.json.Encoder(enc_hook=to_plain).encode
 
 

@@ -6,10 +6,15 @@ them into ``datetime``.
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from rota.model.outcome import Failure
 from rota.model.state import State
+
+JSON_CODEC: Final = 1
+"""How payloads and results are written down: as JSON. Another way would be another number, stored with each job."""
 
 
 class NewJob(Struct, frozen=True):
@@ -40,7 +45,7 @@ class NewJob(Struct, frozen=True):
     due_at: int | None = None
     expires_at: int | None = None
     meta: bytes | None = None
-    codec: int = 1
+    codec: int = JSON_CODEC
     is_fresh: bool = False
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rota.model.codec import JSON_CODEC
-from rota.model.job import HistoryEntry, JobRow
+from rota.model.job import JSON_CODEC, HistoryEntry, JobRow
 from rota.model.outcome import Failure
 from rota.model.state import State
 from rota.model.token import token_ms, token_text

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from rota.errors import LimitError, UsageError
-from rota.model.job import NewJob
+from rota.model.job import JSON_CODEC, NewJob
 from rota.model.limits import DELAY_DAYS_MAX
 from rota.model.meta import Overrides, numbers_of
 from rota.model.retry import Retry
@@ -147,7 +147,7 @@ def new_job(
         due_at,
         expires_at,
         terms.meta,
-        1,
+        JSON_CODEC,
         terms.token is None,
     )
 
