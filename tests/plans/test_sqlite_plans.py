@@ -78,6 +78,7 @@ EXPECTED: Final = {
     "list_finished": ["finished_token"],
     "list_unwell": ["finished_unwell"],
     "list_alone": ["live_alone"],
+    "expirable": ["live_expires"],
     "ready_elsewhere": ["live_claimable"],
     "job_history": ["PRIMARY KEY"],
     "take_numbers": ["INTEGER PRIMARY KEY"],

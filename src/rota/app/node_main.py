@@ -28,6 +28,7 @@ from rota.node.process import read_orders
 from rota.node.supervisor import Supervisor
 from rota.node.tidier import Tidier
 from rota.orchestrator.duty import Duty
+from rota.orchestrator.expirer import Expirer
 from rota.orchestrator.pruner import Pruner
 from rota.orchestrator.sweeper import Sweeper
 from rota.runtime.clock import SystemClock
@@ -61,6 +62,7 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     liveness = liveness_of(read_address(order.store), clock)
     store = await _open(order, telemetry, entropy)
     duties: list[Duty] = [
+        Expirer(store, telemetry),
         Pruner(store, timedelta(days=order.retention_days), clock, telemetry),
         Sweeper(store, telemetry),
     ]

@@ -80,7 +80,7 @@ def _why_expired(row: JobRow, around: Surroundings) -> str:
     """Return what follows from an expiry that has passed: who would start the job drops it, and nobody else."""
     if row.expires_at is None or row.expires_at > around.now_us or row.attempts or row.crashes:
         return ""
-    return f" It expired at {_clock_text(row.expires_at)}, and is dropped as soon as a worker comes to it."
+    return f" It expired at {_clock_text(row.expires_at)}, and is dropped within seconds, as soon as a node runs."
 
 
 def _why_paused(row: JobRow, around: Surroundings) -> str | None:

@@ -539,6 +539,14 @@ class House(Protocol):
         """Pause or resume a queue: a paused one accepts jobs and starts none. Resuming wakes its workers."""
         ...
 
+    async def expire(self, limit: int = 1_000) -> int:
+        """Settle as expired up to ``limit`` jobs whose ``expires_at`` has passed and that nobody has ever started.
+
+        A worker that comes to such a job does the same; this is for jobs to which no worker comes. The next job of a key
+        that lost its head becomes head in the same transaction. Returns how many were settled.
+        """
+        ...
+
     async def prune(self, settled_before: int, limit: int = 5_000) -> int:
         """Remove up to ``limit`` finished jobs settled before that instant and whose token is older than 25 hours."""
         ...

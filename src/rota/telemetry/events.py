@@ -237,6 +237,7 @@ _HOUSE = (
     _event("orchestrator.elected", _I, "This node keeps the house now.", "node incarnation"),
     _event("orchestrator.changed", _I, "Another node keeps the house now.", "node incarnation"),
     _event("duty.failed", _W, "A duty of the house failed and is tried again.", "duty error wait_s"),
+    _event("waiting.expired", _I, "Jobs that no worker had started in time were dropped.", "jobs"),
     _event("finished.pruned", _I, "Finished jobs past their retention were removed.", "jobs seconds"),
     _event(
         "store.swept",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from rota.orchestrator.expirer import BATCH as EXPIRED_AT_ONCE
+from rota.orchestrator.expirer import Expirer
 from rota.orchestrator.pruner import BATCH, Pruner
 from rota.orchestrator.sweeper import Sweeper
 from rota.store.port import Swept
@@ -25,6 +27,9 @@ class Shelves:
         removed = min(self.old, limit)
         self.old -= removed
         return removed
+
+    async def expire(self, limit: int) -> int:
+        return await self.prune(0, limit)
 
     async def sweep(self) -> Swept:
         return self._swept
@@ -51,6 +56,17 @@ async def test_nothing_to_prune_is_not_told(clock: ManualClock) -> None:
     await Pruner(shelves, timedelta(days=7), clock, told).do()
 
     assert told.counters == {}
+
+
+async def test_expiring_goes_on_until_nothing_late_is_left() -> None:
+    """A queue that nobody serves can have grown long."""
+    shelves: Any = Shelves(old=2 * EXPIRED_AT_ONCE + 7)
+    told = Telemetry()
+
+    await Expirer(shelves, told).do()
+
+    assert shelves.old == 0
+    assert told.counters == {"waiting.expired": 3, "jobs.expired": 2 * EXPIRED_AT_ONCE + 7}
 
 
 async def test_only_findings_of_a_sweep_are_told() -> None:

@@ -62,7 +62,7 @@ def around(**changes: Any) -> Surroundings:
         (
             {"expires_at": NOW_US - 1},
             {"workers": []},
-            "starts some. It expired at 2025-12-31 23:59:59 UTC, and is dropped as soon",
+            "starts some. It expired at 2025-12-31 23:59:59 UTC, and is dropped within",
         ),
         ({}, {"queue": replace(QUEUE, running=0)}, "It is ready, and is taken as soon as a worker has a free hand."),
         ({}, {}, "It is ready, and the workers are busy. Queue 'ovens' has 1,200 waiting and 8 running."),

@@ -20,6 +20,10 @@ class PostgresHouse(Subject):
         await self._names.learn([queue], [])
         await self._server.call("set_paused", self._names.queues[queue], is_paused)
 
+    async def expire(self, limit: int = 1_000) -> int:
+        """Settle as expired what nobody has started in time; see the port."""
+        return int(await self._server.value("expire_jobs", self._now(), limit))
+
     async def prune(self, settled_before: int, limit: int = 5_000) -> int:
         """Remove up to ``limit`` finished jobs settled before that instant; see the port."""
         return int(await self._server.value("prune_finished", self._now(), settled_before, limit))

@@ -1,4 +1,4 @@
-"""Keeping the store itself: pause, prune, sweep."""
+"""Keeping the store itself: pause, expire, prune, sweep."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import apsw
 import msgspec
 
 from rota.model.limits import TOKEN_SKEW_MS_MAX
+from rota.model.state import Final as FinalState
 from rota.model.token import first_token_at
 from rota.store.port import Swept, Wake
-from rota.store.sqlite.bulk import blobs, fetch, numbers
+from rota.store.sqlite.bulk import blobs, fetch, numbers, run_rows
 from rota.store.sqlite.claims import split_tokens
+from rota.store.sqlite.leave import leave
 from rota.store.sqlite.stage import WokenSlots, stage_keys
 from rota.store.sqlite.writer import MUST_WRITE, News
 from rota.store.statements import load
@@ -30,6 +32,39 @@ def set_paused(db: apsw.Connection, news: News, queue_id: int, is_paused: bool) 
     changed = db.execute(SQL["set_paused"], (queue_id, is_paused)).get is not None
     if changed and not is_paused:
         news.tell(Wake(woken=None))
+
+
+class Expiry:
+    """One call of ``expire``.
+
+    Args:
+        limit: How many jobs at most.
+        now: This instant.
+    """
+
+    def __init__(self, limit: int, now: int) -> None:
+        self._limit = limit
+        self._now = now
+
+    def look(self, db: apsw.Connection) -> Any:
+        """Return 0 when nothing has expired, else ``MUST_WRITE``."""
+        return MUST_WRITE if self._rows(db, 1) else 0
+
+    def write(self, db: apsw.Connection, news: News) -> int:
+        """Settle a portion, and let the next of their keys go."""
+        rows = self._rows(db, self._limit)
+        if not rows:
+            return 0
+        expired = [
+            (seq, token, fence, True, FinalState.EXPIRED, 0, 0, None, None, None, None, None) for seq, token, fence in rows
+        ]
+        run_rows(db, SQL["finish_job"], expired, (self._now, None))
+        woken = leave(db, [seq for seq, _, _ in rows], {FinalState.EXPIRED: len(rows)}, self._now).list()
+        news.tell(Wake(woken=woken, settled=[token for _, token, _ in rows]))
+        return len(rows)
+
+    def _rows(self, db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:
+        return fetch(db, SQL["expirable"], (self._now, limit))
 
 
 class Pruning:

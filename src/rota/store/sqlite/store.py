@@ -314,6 +314,11 @@ class SqliteStore:
         queue_ids, _ = await self.intern([queue], [])
         await self._write(lambda db, news: house.set_paused(db, news, queue_ids[queue], is_paused))
 
+    async def expire(self, limit: int = 1_000) -> int:
+        """Settle as expired what nobody has started in time."""
+        expiry = house.Expiry(limit, self._now())
+        return await self._write(expiry.write, expiry.look)
+
     async def prune(self, settled_before: int, limit: int = 5_000) -> int:
         """Remove up to ``limit`` finished jobs settled before that instant and whose token is older than 25 hours."""
         pruning = house.Pruning(settled_before, limit, self._now())

@@ -66,6 +66,7 @@ CREATE UNIQUE INDEX live_head ON live (queue_id, key) WHERE head;
 CREATE INDEX live_line ON live (queue_id, key, seq) WHERE NOT head AND key IS NOT NULL AND due_at IS NULL;
 CREATE INDEX live_due ON live (queue_id, slot, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX live_alone ON live (seq) WHERE alone;
+CREATE INDEX live_expires ON live (expires_at) WHERE expires_at IS NOT NULL;
 
 -- Keys to look at, and since when one of their jobs could have been claimed.
 -- No unique key: a second arrival of the same key would wait for a stranger's transaction.

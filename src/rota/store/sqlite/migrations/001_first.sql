@@ -45,6 +45,7 @@ CREATE UNIQUE INDEX live_head ON live (queue_id, key) WHERE head;
 CREATE INDEX live_line ON live (queue_id, key, due_at, seq) WHERE NOT head AND key IS NOT NULL;
 CREATE INDEX live_due ON live (queue_id, slot, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX live_alone ON live (seq) WHERE alone;
+CREATE INDEX live_expires ON live (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE finished (
     no              INTEGER PRIMARY KEY,            -- the order of settling, so that pruning reads from the front
