@@ -56,7 +56,8 @@ class Expiry:
         if not rows:
             return 0
         expired = [
-            (seq, token, fence, True, FinalState.EXPIRED, 0, 0, None, None, None, None, None) for seq, token, fence in rows
+            (seq, token, fence, True, FinalState.EXPIRED, 0, 0, None, None, None, None, None)
+            for seq, token, fence in rows
         ]
         run_rows(db, SQL["finish_job"], expired, (self._now, None))
         woken = leave(db, [seq for seq, _, _ in rows], {FinalState.EXPIRED: len(rows)}, self._now).list()
