@@ -25,6 +25,7 @@ from rota.errors import (
 from rota.node.liveness import FileLocks
 from rota.node.order import NodeOrder
 from rota.node.process import read_orders
+from rota.node.processes import SystemProcesses
 from rota.node.supervisor import Supervisor
 from rota.node.tidier import Tidier
 from rota.orchestrator.duty import Duty
@@ -71,7 +72,7 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     try:
         supervisor = Supervisor(
             order,
-            WORKER,
+            SystemProcesses(WORKER, liveness.folder),
             store=store,
             liveness=liveness,
             duties=duties,

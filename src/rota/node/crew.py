@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from rota.node.liveness import Liveness
 from rota.node.order import NodeOrder, WorkerStart
-from rota.node.process import WorkerProcess
-from rota.node.remains import table_path
+from rota.node.processes import Processes, Started
 from rota.runtime.entropy import Entropy
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.order import WorkerOrder
@@ -21,7 +20,7 @@ class Crew:
         node_id: The node's incarnation.
         node: Its ring name.
         order: The node's orders.
-        module: Where a worker's ``main`` is.
+        processes: Starts them.
         liveness: Where their files lie.
         entropy: Names of proofs.
         telemetry: Who is told.
@@ -32,7 +31,7 @@ class Crew:
         node_id: int,
         node: str,
         order: NodeOrder,
-        module: str,
+        processes: Processes,
         *,
         liveness: Liveness,
         entropy: Entropy,
@@ -41,20 +40,20 @@ class Crew:
         self.node_id = node_id
         self.node = node
         self._order = order
-        self._module = module
+        self._processes = processes
         self._liveness = liveness
         self._entropy = entropy
         self._telemetry = telemetry
-        self._members: dict[str, WorkerProcess] = {}
+        self._members: dict[str, Started] = {}
 
-    def __iter__(self) -> Iterator[WorkerProcess]:
+    def __iter__(self) -> Iterator[Started]:
         return iter(list(self._members.values()))
 
     def has(self, proof: str) -> bool:
         """Whether the holder of this proof was started here and has not been made up for yet."""
         return proof in self._members
 
-    def start(self, name: str, *, is_alone: bool = False) -> WorkerProcess:
+    def start(self, name: str, *, is_alone: bool = False) -> Started:
         """Start a worker under this ring name.
 
         Raises:
@@ -68,12 +67,12 @@ class Crew:
             folder=self._liveness.folder,
             log_format=self._order.log_format,
         )
-        process = WorkerProcess.start(start, self._module, keeps_log=is_alone)
+        process = self._processes.start(start, keeps_log=is_alone)
         self._members[proof] = process
         self._telemetry.emit("worker.started", worker=name, node=self.node, pid=process.pid, alone=is_alone)
         return process
 
-    def dismiss(self, process: WorkerProcess) -> None:
+    def dismiss(self, process: Started) -> None:
         """Forget a process that has been reaped and whose row is closed."""
         self._members.pop(process.proof, None)
 
@@ -95,7 +94,7 @@ class Crew:
             node_id=self.node_id,
             name=name,
             proof=proof,
-            table=table_path(self._liveness.folder, proof),
+            table=self._processes.table_path(proof),
             queues=order.queues,
             concurrency=1 if is_alone else order.concurrency,
             weight=order.weight,

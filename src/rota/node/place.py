@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 
 from rota.node.crew import Crew
-from rota.node.process import Ending, WorkerProcess
+from rota.node.process import Ending
+from rota.node.processes import Started
 from rota.node.rescuer import Rescuer
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.order import DRAINED, RECYCLE
@@ -60,7 +61,7 @@ class Place:
             deaths = deaths + 1 if _counts(ending) else 0
             await self._wait(wait_s(deaths, has_registered=has_registered), deaths)
 
-    async def _see_out(self, process: WorkerProcess) -> tuple[Ending, bool]:
+    async def _see_out(self, process: Started) -> tuple[Ending, bool]:
         """Wait for the process's end and close its row; return whether it had registered.
 
         Dismissed whatever happens: what goes wrong here is put right by the watch, once nobody answers for the process.
@@ -71,7 +72,7 @@ class Place:
         finally:
             self._crew.dismiss(process)
 
-    def _start(self) -> WorkerProcess | None:
+    def _start(self) -> Started | None:
         try:
             return self._crew.start(self.name)
         except OSError as error:

@@ -43,10 +43,8 @@ def read_remains(folder: str, proof: str) -> Remains:
 def remains_of(table: RunningTable) -> Remains:
     """Read them from a table that is mapped already."""
     running = frozenset(table.running())
-    if not Path(table.path + WILL).exists():
-        return Remains(running, None)
     try:
-        return Remains(running, table.will())
+        return Remains(running, table.will() if table.has_will else None)
     except (OSError, msgspec.MsgspecError):
         return Remains(running, None)
 

@@ -15,8 +15,9 @@ from rota.model.outcome import Failure, Outcome
 from rota.node.blame import blame_of_ending, blame_of_loss
 from rota.node.insist import Answer, until_answered
 from rota.node.liveness import Liveness
-from rota.node.process import Ending, WorkerProcess
-from rota.node.remains import read_remains, remains_of, remove_remains
+from rota.node.process import Ending
+from rota.node.processes import Processes, Started
+from rota.node.remains import remains_of
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.store.port import Blame, Released, Store, WorkerRow
@@ -30,17 +31,26 @@ class Rescuer:
 
     Args:
         store: Where the jobs are.
-        liveness: Where the files of dead processes lie.
+        liveness: Told of the dead that need no proof any more.
+        processes: What dead ones left behind.
         clock: How long it took.
         entropy: Jitter between tries.
         telemetry: Who is told.
     """
 
     def __init__(
-        self, store: Store, liveness: Liveness, *, clock: Clock, entropy: Entropy, telemetry: Telemetry
+        self,
+        store: Store,
+        liveness: Liveness,
+        processes: Processes,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        telemetry: Telemetry,
     ) -> None:
         self._store = store
         self._liveness = liveness
+        self._processes = processes
         self._clock = clock
         self._entropy = entropy
         self._telemetry = telemetry
@@ -60,7 +70,7 @@ class Rescuer:
         for task in self._tasks.values():
             task.cancel()
 
-    async def make_up_for(self, process: WorkerProcess, ending: Ending, *, is_alone: bool) -> bool:
+    async def make_up_for(self, process: Started, ending: Ending, *, is_alone: bool) -> bool:
         """Close a worker that this supervisor has reaped, and begin to release what it held.
 
         Returns once the row is closed, so that its successor finds the name free: whether there was a row, that is,
@@ -83,7 +93,7 @@ class Rescuer:
 
     def rescue_lost(self, worker: WorkerRow, *, is_node_lost: bool) -> None:
         """Begin to rescue a worker whose proof of life is gone."""
-        remains = read_remains(self._liveness.folder, worker.proof)
+        remains = self._processes.remains(worker.proof)
         has_will = remains.will is not None
         blame = blame_of_loss(worker, remains.running, has_will=has_will, is_node_lost=is_node_lost)
         self.rescue(worker, blame, remains.will or ())
@@ -154,7 +164,7 @@ class Rescuer:
         for token in released.condemned:
             self._telemetry.emit("job.condemned", token=token, worker=name)
 
-    async def _find(self, process: WorkerProcess) -> list[WorkerRow]:
+    async def _find(self, process: Started) -> list[WorkerRow]:
         """Find the row of a process by its proof; two if it registered again after a lost reply.
 
         Somebody may have closed it already: then it matters only as long as it holds something.
@@ -163,7 +173,7 @@ class Rescuer:
         left = await self._insist(process.name, self._store.closed_workers_with_jobs)
         return [worker for worker in (*seen.workers, *left) if worker.proof == process.proof]
 
-    def _tell_of_death(self, process: WorkerProcess, ending: Ending, running: int) -> None:
+    def _tell_of_death(self, process: Started, ending: Ending, running: int) -> None:
         self._telemetry.emit(
             "worker.died",
             worker=process.name,
@@ -182,5 +192,5 @@ class Rescuer:
         return await until_answered(ask, self._entropy, trouble)
 
     def _forget(self, proof: str) -> None:
-        remove_remains(self._liveness.folder, proof)
+        self._processes.remove(proof)
         self._liveness.forget(proof)

@@ -19,11 +19,12 @@ from typing import Any
 
 from rota.errors import StoreError
 from rota.node.crew import Crew
-from rota.node.identity import own_identity
+from rota.node.identity import Identity, own_identity
 from rota.node.isolator import Isolator
 from rota.node.liveness import Liveness
 from rota.node.order import NodeOrder
 from rota.node.place import CONFIG, Place
+from rota.node.processes import Processes
 from rota.node.registrar import Registrar
 from rota.node.rescuer import Rescuer
 from rota.node.watch import Watch
@@ -47,7 +48,7 @@ class Supervisor:
 
     Args:
         order: The node's orders.
-        worker_module: Where a worker's ``main`` is.
+        processes: Starts the workers.
         store: The store.
         liveness: How it proves that it lives, and sees that others do not.
         duties: What it does when it has the house.
@@ -55,12 +56,13 @@ class Supervisor:
         clock: Time.
         entropy: Chance.
         telemetry: Who is told.
+        host: Which process this is; ``None`` for what the kernel says.
     """
 
     def __init__(
         self,
         order: NodeOrder,
-        worker_module: str,
+        processes: Processes,
         *,
         store: Store,
         liveness: Liveness,
@@ -69,9 +71,10 @@ class Supervisor:
         clock: Clock,
         entropy: Entropy,
         telemetry: Telemetry,
+        host: Identity | None = None,
     ) -> None:
         self._order = order
-        self._worker_module = worker_module
+        self._processes = processes
         self._store = store
         self._liveness = liveness
         self._duties = duties
@@ -80,8 +83,8 @@ class Supervisor:
         self._entropy = entropy
         self._telemetry = telemetry
         self._proof = f"node-{entropy.hex(8)}"
-        self._host = own_identity()
-        self._rescuer = Rescuer(store, liveness, clock=clock, entropy=entropy, telemetry=telemetry)
+        self._host = host or own_identity()
+        self._rescuer = Rescuer(store, liveness, processes, clock=clock, entropy=entropy, telemetry=telemetry)
         self._watch = Watch(
             order.name,
             store=store,
@@ -138,7 +141,7 @@ class Supervisor:
             me.id,
             me.name,
             self._order,
-            self._worker_module,
+            self._processes,
             liveness=self._liveness,
             entropy=self._entropy,
             telemetry=self._telemetry,
@@ -166,7 +169,9 @@ class Supervisor:
             entropy=self._entropy,
             telemetry=self._telemetry,
         )
-        guard = WriteGuard(crew, order.write_limit_s, self._clock, self._telemetry, self._holds_lock)
+        guard = WriteGuard(
+            crew, order.write_limit_s, self._clock, self._telemetry, self._holds_lock, self._processes.states
+        )
         kept = [self._tend(place.name, place.keep) for place in places] + [self._tend("isolator", isolator.keep)]
         watching = [
             self._tend("watch", self._watch.run),

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from rota.node.crew import Crew
 from rota.node.identity import thread_states
-from rota.node.process import WorkerProcess
+from rota.node.processes import Started
 from rota.runtime.clock import Clock
 from rota.telemetry.telemetry import Telemetry
 
@@ -76,7 +76,7 @@ class WriteGuard:
                 self._judge(process, (now - since) / 1e9, seen[mark])
         self._looks = seen
 
-    def _judge(self, process: WorkerProcess, seconds: float, looks: int) -> None:
+    def _judge(self, process: Started, seconds: float, looks: int) -> None:
         if seconds < self._limit_s or looks < LOOKS_MIN or self._holds_lock(process.pid) is False:
             return
         if seconds < self._limit_s * DISK_FACTOR and "D" in self._states(process.pid):

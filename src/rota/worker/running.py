@@ -114,6 +114,11 @@ class RunningTable:
         draft.write_bytes(msgspec.msgpack.encode(outcomes))
         draft.replace(self.path + ".will")
 
+    @property
+    def has_will(self) -> bool:
+        """Whether the process has left a will, so has ended on purpose."""
+        return Path(self.path + ".will").exists()
+
     def will(self) -> list[Outcome]:
         """Return what the process left to be settled; empty when it left nothing."""
         try:

@@ -11,6 +11,7 @@ import pytest
 
 from rota.model.outcome import Kind, Outcome
 from rota.node.liveness import FileLocks
+from rota.node.processes import SystemProcesses
 from rota.node.remains import table_path
 from rota.node.rescuer import Rescuer
 from rota.runtime.entropy import SystemEntropy
@@ -36,7 +37,8 @@ def told() -> Telemetry:
 @pytest.fixture
 def rescuer(store: ScriptedStore, told: Telemetry, tmp_path: Path, clock: ManualClock) -> Rescuer:
     scripted: Any = store
-    return Rescuer(scripted, FileLocks(str(tmp_path), clock), clock=clock, entropy=SystemEntropy(clock), telemetry=told)
+    locks, processes = FileLocks(str(tmp_path), clock), SystemProcesses("", str(tmp_path))
+    return Rescuer(scripted, locks, processes, clock=clock, entropy=SystemEntropy(clock), telemetry=told)
 
 
 async def test_the_row_is_closed_before_anything_is_released(rescuer: Rescuer, store: ScriptedStore) -> None:

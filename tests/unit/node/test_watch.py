@@ -9,6 +9,7 @@ import pytest
 
 from rota.node.identity import own_identity
 from rota.node.liveness import Dead
+from rota.node.processes import SystemProcesses
 from rota.node.rescuer import Rescuer
 from rota.node.watch import OWN_SUPERVISOR_S, Watch
 from rota.runtime.entropy import SystemEntropy
@@ -60,7 +61,8 @@ def proofs(tmp_path: Path) -> Proofs:
 @pytest.fixture
 def rescuer(store: ScriptedStore, proofs: Proofs, clock: ManualClock) -> Rescuer:
     scripted: Any = store
-    return Rescuer(scripted, proofs, clock=clock, entropy=SystemEntropy(clock), telemetry=Telemetry())
+    processes = SystemProcesses("", proofs.folder)
+    return Rescuer(scripted, proofs, processes, clock=clock, entropy=SystemEntropy(clock), telemetry=Telemetry())
 
 
 @pytest.fixture
