@@ -1,0 +1,220 @@
+"""A PostgreSQL server of one's own, from the installed binaries: for tests, the bench and the demo.
+
+    initdb ──▶ postgres as a direct child, with dropped rights ──▶ killed, started again, stopped, its data removed
+
+Started as a child and not through ``pg_ctl``: who kills the server can then reap it and start it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+
+_BINARIES = Path("/usr/lib/postgresql")
+_PR_SET_PDEATHSIG = 1
+_START_SECONDS_MAX = 30.0
+
+
+class NoServerError(RuntimeError):
+    """There is no server to start."""
+
+
+class PostgresServer:
+    """A running server.
+
+    Args:
+        url: Where it is.
+        home: The folder with its data and log, removed at the end; ``None`` for a server that is not ours.
+        arguments: What starts it.
+
+    Attributes:
+        url: Where it is, as its superuser, with a database that may be filled.
+    """
+
+    def __init__(self, url: str, home: Path | None = None, arguments: list[str] | None = None) -> None:
+        self.url = url
+        self._home = home
+        self._arguments = arguments or []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def start_own(
+        cls, *, is_durable: bool = True, settings: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> Self:
+        """Return a new, running server on a free port of this machine.
+
+        Args:
+            is_durable: Whether commits reach the disk. Without it `rota doctor` calls the server unsafe.
+            settings: More server settings, by name.
+            folder: Where its data is kept; ``None`` for the system's folder for temporary files.
+
+        Raises:
+            NoServerError: There are no server binaries, or they failed.
+        """
+        binaries = find_binaries()
+        home = Path(tempfile.mkdtemp(prefix="rota-postgres-", dir=folder))
+        user = _user()
+        if user is not None:
+            shutil.chown(home, user)
+        port = _free_port()
+        chosen = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": "",
+            "fsync": "on" if is_durable else "off",
+            "max_connections": "200",
+            "shared_buffers": "128MB",
+            "max_wal_size": "2GB",
+            "log_min_messages": "warning",
+            **(settings or {}),
+        }
+        arguments = [str(binaries / "postgres"), "-D", str(home / "data")]
+        for name, value in chosen.items():
+            arguments += ["-c", f"{name}={value}"]
+        server = cls(f"postgresql://postgres@127.0.0.1:{port}/postgres", home, arguments)
+        try:
+            _initdb(binaries, home / "data")
+            server.start()
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id; ``None`` for a server that is not ours, or not running."""
+        return self._process.pid if self._process else None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was started here, and its data is removed at the end."""
+        return self._home is not None
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        if self._home is None:
+            return
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._arguments,
+                cwd=self._home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=_user(),
+                group=_group(),
+                extra_groups=[] if os.geteuid() == 0 else None,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  (so that whoever started it and was killed leaves no server)
+            )
+        deadline = time.monotonic() + _START_SECONDS_MAX
+        while True:
+            try:
+                run_apart(_answers(self.url))
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise NoServerError((self._home / "log").read_text()[-2_000:]) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        """End the postmaster with SIGKILL and reap it. ``start`` brings it back with its data."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it and remove its data; a server that is not ours is left as it is."""
+        if self._home is None:
+            return
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+def find_binaries() -> Path:
+    """Return the folder of the newest installed server binaries.
+
+    Raises:
+        NoServerError: There are none.
+    """
+    found = sorted(_BINARIES.glob("*/bin/postgres"), key=lambda path: float(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("postgres")
+    if on_path:
+        return Path(on_path).parent
+    raise NoServerError(
+        f"no PostgreSQL server binaries are installed: no postgres under {_BINARIES}, nor on the PATH. "
+        "On Debian and Ubuntu: apt-get install postgresql"
+    )
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end in a thread of its own: the caller may have a loop that is running."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
+def _initdb(binaries: Path, data: Path) -> None:
+    command = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8"]
+    made = subprocess.run(
+        [*command, "--locale=C"],
+        cwd=data.parent,
+        check=False,
+        capture_output=True,
+        text=True,
+        user=_user(),
+        group=_group(),
+        extra_groups=[] if os.geteuid() == 0 else None,
+    )
+    if made.returncode != 0:
+        raise NoServerError(f"initdb failed: {made.stderr[-2_000:]}")
+
+
+def _user() -> str | None:
+    """Whose rights the server runs with: it refuses those of root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _group() -> int | None:
+    user = _user()
+    return pwd.getpwnam(user).pw_gid if user else None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+async def _answers(url: str) -> None:
+    connection = await asyncpg.connect(url, timeout=5)
+    await connection.close()
