@@ -232,3 +232,14 @@ async def test_who_has_left_is_told_newest_first(shop: Shop) -> None:
     ]
     assert (departed[0].closed_at, departed[0].weight, list(departed[0].queues)) == (shop.clock.now_us(), 1, [OVENS])
     assert [row.id for row in await shop.store.departed(limit=1)] == [workers[0].id]
+
+
+async def test_a_worker_s_row_tells_its_node_s_lease(shop: Shop) -> None:
+    """Also when the node is closed: then it says how long the worker may still be running."""
+    node = await shop.store.register_node(a_node("mitte", lease_ms=30_000))
+    worker = await shop.worker("mitte/1", node_id=node.id)
+    assert (await shop.worker_row(worker)).lease_ms == 30_000
+
+    await shop.store.close_node(node.id, 0)
+
+    assert (await shop.worker_row(worker)).lease_ms == 30_000

@@ -10,8 +10,8 @@ containers that share the volume. Two things must never happen in a holding proc
 closing it (any close drops the lock), and closing the descriptor. Hence the registry of this module, and hence the running
 table is another file.
 
-A counter lease (for a store that many machines share) fits the same protocol: ``refresh`` renews, ``dead`` remembers when
-each counter was first seen.
+A counter lease, for a store that many machines share, fits the same protocol: ``rota.node.leases``. There, files lie in a
+folder of the host, and one that is *missing* says nothing: its holder may live on another host, or behind another mount.
 
 Invariants, each with the test that holds it:
     A free lock means that the process has ended.          tests/unit/node/test_liveness.py
@@ -45,10 +45,17 @@ _FLOCK = "hhqqi4x"
 
 
 class Dead(Struct, frozen=True):
-    """Incarnations, among those that were looked at, that have certainly ended."""
+    """Incarnations, among those that were looked at, that have certainly ended.
+
+    Attributes:
+        nodes: Nodes.
+        workers: Workers.
+        expired: Those of the nodes of which nothing is known but that their lease has run out.
+    """
 
     nodes: frozenset[int] = frozenset()
     workers: frozenset[int] = frozenset()
+    expired: frozenset[int] = frozenset()
 
 
 class Liveness(Protocol):
@@ -77,7 +84,15 @@ class Liveness(Protocol):
         ...
 
     def dead(self, seen: Membership, read_began_ns: int) -> Dead:
-        """Judge everyone who was seen open, by a read that began at that instant (``Clock.boot_ns``)."""
+        """Judge everyone who was seen open, by a read that began at that instant (``Clock.boot_ns``) and has just returned."""
+        ...
+
+    def missed(self) -> None:
+        """Start over what is counted from read to read: one of the reads has failed."""
+        ...
+
+    def sees(self, proof: str) -> bool:
+        """Whether the end of this proof's holder would show here at once, so that it is worth looking again soon."""
         ...
 
     def forget(self, proof: str) -> None:
@@ -86,19 +101,21 @@ class Liveness(Protocol):
 
 
 class FileLocks:
-    """Proof by a lock on a file of one's own beside the database.
+    """Proof by a lock on a file of one's own: beside the database, or in a folder of the host.
 
     Args:
         folder: Where the files lie; made if it is not there.
         clock: For how long a file has been missing.
+        is_everyone_here: Everybody's file lies in this folder, so that one which is missing for long is as good as free.
     """
 
     lease_ms = 0
 
-    def __init__(self, folder: str, clock: Clock) -> None:
+    def __init__(self, folder: str, clock: Clock, *, is_everyone_here: bool = True) -> None:
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = os.path.realpath(folder)
         self._clock = clock
+        self._is_everyone_here = is_everyone_here
         self._missing: dict[str, tuple[int, int]] = {}
 
     def hold(self, proof: str) -> None:
@@ -117,6 +134,7 @@ class FileLocks:
         """
         for path, descriptor in list(_held.items()):
             if os.path.dirname(path) == self.folder:
+                Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
                 if _is_same_file(path, descriptor):
                     fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 else:
@@ -130,6 +148,13 @@ class FileLocks:
             frozenset(worker.id for worker in seen.workers if self.is_dead(worker.proof)),
         )
 
+    def missed(self) -> None:
+        """Do nothing: locks do not count from read to read."""
+
+    def sees(self, proof: str) -> bool:
+        """Whether this process can tell when the holder ends: where everyone is here always, else if its file is here."""
+        return self._is_everyone_here or self.is_held(proof)
+
     def is_dead(self, proof: str) -> bool:
         """Whether the holder of this proof has certainly ended. Of one that holds none, nothing is ever certain."""
         path = self._path(proof)
@@ -138,11 +163,21 @@ class FileLocks:
         try:
             is_free = _is_free(path)
         except FileNotFoundError:
-            return self._is_long_missing(path)
+            return self._is_everyone_here and self._is_long_missing(path)
         except OSError:
             return False
         self._missing.pop(path, None)
         return is_free
+
+    def is_held(self, proof: str) -> bool:
+        """Whether the holder of this proof is certainly there: its lock was found, and was held."""
+        path = self._path(proof)
+        if not proof or path in _held:
+            return bool(proof)
+        try:
+            return not _is_free(path)
+        except OSError:
+            return False
 
     def forget(self, proof: str) -> None:
         """Remove the file. Not one that this process holds."""

@@ -218,7 +218,12 @@ class NodeRow(Struct, frozen=True):
 
 
 class WorkerRow(Struct, frozen=True):
-    """An open worker. ``held`` is the number of its claims rows' jobs not yet known to be settled (an upper bound)."""
+    """An open worker.
+
+    Attributes:
+        held: Number of its claims rows' jobs not yet known to be settled (an upper bound).
+        lease_ms: Length of its node's lease, also when the node is closed.
+    """
 
     id: int
     node_id: int
@@ -232,6 +237,7 @@ class WorkerRow(Struct, frozen=True):
     pid: int
     registered_at: int
     held: int
+    lease_ms: int = 0
 
 
 class DepartedRow(Struct, frozen=True):

@@ -167,6 +167,25 @@ _PROCESSES = (
     ),
     _event("worker.crashed", _E, "A worker ends because of an error of its own.", "worker error"),
     _event("workers.left", _W, "Processes that a dead worker had started were killed.", "worker pid processes"),
+    _event(
+        "lease.late",
+        _W,
+        "The node's lease could not be renewed; it is tried again, by fresh connections.",
+        "node error seconds",
+    ),
+    _event(
+        "lease.lapsed",
+        _E,
+        "The lease was not renewed in time: the node's workers are stopped before others may start their jobs.",
+        "node seconds",
+    ),
+    _event("lease.regained", _I, "The lease has been renewed; workers may run again.", "node seconds"),
+    _event(
+        "fence.absent",
+        _W,
+        "Nothing stops this node's workers when the store is lost: a job may then be run by two workers at once.",
+        "node why",
+    ),
 )
 
 _WORK = (

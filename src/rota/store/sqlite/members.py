@@ -142,7 +142,7 @@ def departed(db: apsw.Connection, limit: int) -> Sequence[DepartedRow]:
 
 
 def _worker_row(row: tuple[Any, ...]) -> WorkerRow:
-    worker_id, node_id, name, proof, queues, tasks, weight, is_alone, is_draining, pid, registered_at, held = row
+    worker_id, node_id, name, proof, queues, tasks, weight, is_alone, is_draining, pid, registered_at, held, lease_ms = row
     return WorkerRow(
         id=worker_id,
         node_id=node_id,
@@ -156,6 +156,7 @@ def _worker_row(row: tuple[Any, ...]) -> WorkerRow:
         pid=pid,
         registered_at=registered_at,
         held=held or 0,
+        lease_ms=lease_ms or 0,
     )
 
 

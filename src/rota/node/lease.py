@@ -1,0 +1,286 @@
+"""How a node keeps its lease, and makes sure that it runs nothing when it cannot.
+
+    send ── renewal ──▶ answered: good ─────────────────────── 5/8 ─ lapsed ── 5.5/8 ─ killed ───────── 8/8 of the lease
+     │                                                          │               │                        │
+     │ counted from here                     workers are killed and reaped      the kernel, whatever     others may be
+     │                                       by their supervisor                this process does        sure of it
+
+Renewed every quarter of the lease, by a connection of its own. One that fails or is late is followed by others, each by a fresh
+connection and side by side, since nobody knows which will come through; each has a higher counter value than those before it,
+and the store keeps the greatest. The holder believes an answer only, and counts from before it *sent* what was answered.
+
+Workers may run only between ``begin`` and ``end``, and all that time the kernel's timer is armed. When the lease has lapsed the
+supervisor kills and reaps them; once they are gone nothing needs the timer any more. So the supervisor survives a long outage,
+goes on asking, and begins anew when it is answered: if the node is still open, with new workers; if others have closed it,
+as a new node.
+
+Invariants, each with the test that holds it:
+    Nothing runs while the timer is not armed.                          tests/unit/node/test_lease.py
+    Counted from before the send; a late answer counts as it was sent.  tests/unit/node/test_lease.py
+    Every attempt has a value of its own, higher than all before it.    tests/unit/node/test_lease.py
+    All lengths scale with the lease.                                   tests/unit/node/test_lease.py
+
+Not here: how others judge (``rota.node.leases``), the timer (``rota.node.fence``), the connection (the store's engine).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Protocol
+
+from msgspec import Struct
+
+from rota.errors import NodeClosedError
+from rota.runtime.clock import Clock
+from rota.runtime.entropy import Entropy
+from rota.telemetry.telemetry import Telemetry
+
+
+class Line(Protocol):
+    """The way on which renewals go: one that nothing else can fill or block."""
+
+    async def renew(self, node_id: int, counter: int, limit_s: float) -> None:
+        """Raise the node's counter to at least this value, by a connection that is not used by another call at this moment.
+
+        Returns or raises within the limit. To be called while earlier calls are still on their way.
+
+        Raises:
+            NodeClosedError: The node has been closed.
+            StoreError: It is not known to have been done.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections, at once and without waiting for anybody."""
+        ...
+
+
+class Fence(Protocol):
+    """Ends this process and its workers at an instant, by a power that this process cannot fail."""
+
+    def arm(self, at_ns: int) -> None:
+        """Let it fall at this instant (``Clock.boot_ns``), and not at the one before; at once if it has passed."""
+        ...
+
+    def disarm(self) -> None:
+        """Let it not fall."""
+        ...
+
+
+class Terms(Struct, frozen=True):
+    """What follows from the length of a lease. All nanoseconds, counted from the sending of a renewal."""
+
+    lease_ns: int
+
+    @classmethod
+    def of_ms(cls, lease_ms: int) -> Terms:
+        """Return the terms of a lease of this length."""
+        return cls(lease_ms * 1_000_000)
+
+    @property
+    def renew_ns(self) -> int:
+        """When the next renewal is sent: 2 s of 8 s."""
+        return self.lease_ns // 4
+
+    @property
+    def patience_ns(self) -> int:
+        """How long the first attempt is waited for before others are sent beside it: 0.5 s."""
+        return self.lease_ns // 16
+
+    @property
+    def pause_ns(self) -> int:
+        """How long after each further attempt the next one is sent: 0.25 s.
+
+        An outage that began just before a renewal and lasted 2.5 s is over 4.5 s after the last good one; one attempt must
+        begin and come through in the half second that is left.
+        """
+        return self.lease_ns // 32
+
+    @property
+    def limit_ns(self) -> int:
+        """How long one attempt may take: 1 s."""
+        return self.lease_ns // 8
+
+    @property
+    def stop_ns(self) -> int:
+        """When the supervisor stops its workers: 5 s."""
+        return self.lease_ns * 5 // 8
+
+    @property
+    def kill_ns(self) -> int:
+        """When the kernel ends it: 5.5 s."""
+        return self.lease_ns * 11 // 16
+
+
+class Lease:
+    """One node's lease, as its holder sees it.
+
+    Args:
+        lease_ms: Its length.
+        line: Where renewals go.
+        fence: What ends this process when it cannot be renewed; it falls only between ``begin`` and ``end``.
+        stops: The lease lapses, and workers stop. Without it (``on_store_loss="run"``) they go on whatever happens.
+        clock: Time.
+        entropy: Jitter between attempts in a long outage.
+        telemetry: Who is told.
+
+    Attributes:
+        closed: Set when others have closed the node: it was taken for dead.
+    """
+
+    def __init__(
+        self,
+        lease_ms: int,
+        line: Line,
+        fence: Fence,
+        *,
+        stops: bool = True,
+        clock: Clock,
+        entropy: Entropy,
+        telemetry: Telemetry,
+    ) -> None:
+        self.closed = asyncio.Event()
+        self._terms = Terms.of_ms(lease_ms)
+        self._line = line
+        self._fence = fence
+        self._stops = stops
+        self._clock = clock
+        self._entropy = entropy
+        self._telemetry = telemetry
+        self._name = ""
+        self._node_id = 0
+        self._counter = 0
+        self._sent_ns: int | None = None
+        self._next_ns = 0
+        self._tries = 0
+        self._has_begun = False
+        self._is_good = asyncio.Event()
+        self._has_lapsed = asyncio.Event()
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+
+    # ── what the supervisor asks ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_good(self) -> bool:
+        """Whether workers may be started and may run at this moment."""
+        if self._sent_ns is None or self.closed.is_set():
+            return False
+        return not self._stops or self._now() - self._sent_ns < self._terms.stop_ns
+
+    async def good(self) -> None:
+        """Wait until the lease is good."""
+        await self._is_good.wait()
+
+    async def lapsed(self) -> None:
+        """Wait until it is not good any more."""
+        await self._has_lapsed.wait()
+
+    def begin(self) -> bool:
+        """Arm the fence, since workers are about to be started; ``False`` if none may be."""
+        if not self.is_good:
+            return False
+        self._has_begun = True
+        self._arm()
+        return True
+
+    def end(self) -> None:
+        """Disarm the fence: all workers have been reaped, and none will be started before the next ``begin``."""
+        self._has_begun = False
+        self._fence.disarm()
+
+    # ── renewing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, node_id: int, name: str) -> None:
+        """Renew until the node is closed by others, or until cancelled. Safe to call again."""
+        self._node_id, self._name = node_id, name
+        try:
+            while not self.closed.is_set():
+                now = self._now()
+                self._look_whether_lapsed(now)
+                if now >= self._next_ns:
+                    self._send(now)
+                await self._pause(self._wakes_at() - now)
+        finally:
+            for attempt in self._attempts:
+                attempt.cancel()
+
+    def _send(self, now_ns: int) -> None:
+        """Begin one attempt, and say when the next one begins if nothing is heard of it."""
+        self._tries += 1
+        self._counter += 1
+        attempt = asyncio.create_task(self._attempt(self._counter, now_ns))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        self._next_ns = now_ns + self._wait_ns()
+
+    def _wait_ns(self) -> int:
+        terms = self._terms
+        if self._tries == 1:
+            return terms.patience_ns
+        if self._is_good.is_set():
+            return terms.pause_ns
+        longest = min(terms.renew_ns, terms.pause_ns * 2 ** min(self._tries - 1, 10))
+        return int(self._entropy.uniform(longest / 2, longest))
+
+    async def _attempt(self, counter: int, sent_ns: int) -> None:
+        try:
+            await self._line.renew(self._node_id, counter, self._terms.limit_ns / 1e9)
+        except NodeClosedError:
+            self.closed.set()
+        except Exception as error:  # Whatever it was, it was no answer.
+            self._has_failed(sent_ns, error)
+        else:
+            self._is_answered(sent_ns)
+        self._news.set()
+
+    def _is_answered(self, sent_ns: int) -> None:
+        """Count from when it was sent. An answer that says nothing of the present any more is none."""
+        now = self._now()
+        is_late = now - sent_ns >= self._terms.stop_ns and self._stops
+        if is_late or (self._sent_ns is not None and sent_ns <= self._sent_ns):
+            return
+        before, self._sent_ns = self._sent_ns, sent_ns
+        self._next_ns = sent_ns + self._terms.renew_ns
+        self._tries = 0
+        if self._has_begun:
+            self._arm()
+        if not self._is_good.is_set():
+            self._has_lapsed.clear()
+            self._is_good.set()
+            if before is not None:
+                self._telemetry.emit("lease.regained", node=self._name, seconds=(now - before) / 1e9)
+
+    def _has_failed(self, sent_ns: int, error: Exception) -> None:
+        if self._sent_ns is not None and sent_ns <= self._sent_ns:
+            return
+        if self._tries == 1:
+            self._next_ns = self._now()
+        if self._tries.bit_count() == 1:
+            since = self._sent_ns if self._sent_ns is not None else sent_ns
+            self._telemetry.emit("lease.late", node=self._name, error=error, seconds=(self._now() - since) / 1e9)
+
+    def _look_whether_lapsed(self, now_ns: int) -> None:
+        if self._stops and self._is_good.is_set() and not self.is_good:
+            self._is_good.clear()
+            self._has_lapsed.set()
+            assert self._sent_ns is not None  # noqa: S101 - it was good.
+            self._telemetry.emit("lease.lapsed", node=self._name, seconds=(now_ns - self._sent_ns) / 1e9)
+
+    def _wakes_at(self) -> int:
+        if self._stops and self._is_good.is_set() and self._sent_ns is not None:
+            return min(self._next_ns, self._sent_ns + self._terms.stop_ns)
+        return self._next_ns
+
+    def _arm(self) -> None:
+        assert self._sent_ns is not None  # noqa: S101 - nothing begins before the first answer.
+        self._fence.arm(self._sent_ns + self._terms.kill_ns)
+
+    async def _pause(self, wait_ns: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), max(0.0, wait_ns / 1e9))
+        self._news.clear()
+
+    def _now(self) -> int:
+        return self._clock.boot_ns()
