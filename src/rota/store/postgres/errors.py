@@ -1,7 +1,8 @@
 """From the driver's errors to ours, in one place.
 
-    40001, 40P01   rolled back for certain: tried again      57P0x, 08…, lost connection   unknown after a write
-    53100          no room        25006   read-only          58030, XX…                    broken: not retried past
+    40001, 40P01   rolled back for certain: tried again      57P0x, 08…, lost or silent connection   unknown after a write
+    53300, 57P03   not let in: nothing was written           55P03, 57014   given up by a bound of ours: nothing was written
+    53100          no room        25006   read-only          58030, XX…     broken: not retried past
     RO…            raised by our own functions, with a sentence and values
 
 Nothing else in the engine looks at a driver's error.
@@ -35,6 +36,9 @@ from rota.errors import (
 RETRIED_STATES = frozenset({"40001", "40P01"})
 """Serialisation failure and deadlock: the transaction was rolled back, so that trying again is safe for any call."""
 
+_LOST_STATES = frozenset({"25P03", "25P04", "40003"})
+"""The server ended the session or the transaction at a bound, or does not know itself whether it was carried out."""
+
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -61,8 +65,18 @@ def is_lost(problem: BaseException) -> bool:
     """Whether the connection went away, so that nobody knows whether a write was carried out."""
     state = getattr(problem, "sqlstate", None)
     if isinstance(state, str):
-        return state.startswith(("08", "57P"))
+        return state.startswith(("08", "57P")) or state in _LOST_STATES
+    if isinstance(problem, ValueError):  # an argument that the driver could not even send
+        return False
     return isinstance(problem, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | asyncio.TimeoutError)
+
+
+def is_passing(problem: BaseException | None) -> bool:
+    """Whether a server that could not be connected to may be there in a moment: it restarts, or is full."""
+    state = getattr(problem, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith(("08", "53", "57P"))
+    return isinstance(problem, asyncpg.InternalClientError | OSError | asyncio.TimeoutError)
 
 
 def translated(problem: BaseException, *, where: str, doing: str, writes: bool) -> RotaError:
@@ -83,24 +97,45 @@ def translated(problem: BaseException, *, where: str, doing: str, writes: bool) 
         if known is not None:
             return known
     if is_lost(problem):
+        how = "did not answer in time" if isinstance(problem, TimeoutError) else f"was lost ({says})"
         if writes:
             return OutcomeUnknownError(
-                f"the connection to {where} was lost during {doing} ({says}): it may or may not have been done. "
-                "Asking again is safe.",
+                f"the connection to {where} {how} during {doing}: it may or may not have been done. Asking again is safe.",
                 store=where,
             )
-        return unavailable(problem, where=where)
+        return StoreUnavailableError(
+            f"the connection to {where} {how} during {doing}. Nothing was to be written. Asking again is safe.",
+            store=where,
+        )
     return StoreError(f"{doing} on {where} failed: {says}. Nothing was written.", store=where, sqlstate=state)
 
 
 def unavailable(problem: BaseException, *, where: str) -> StoreUnavailableError:
-    """Return the error for a server that cannot be reached."""
+    """Return the error for a server that cannot be reached, or lets nobody in."""
     says = _says(problem)
+    state = getattr(problem, "sqlstate", None)
+    if isinstance(state, str):
+        return _refused(state, says, where)
     if isinstance(problem, OSError) and problem.errno:  # its first argument is a number
         says = (os.strerror(problem.errno) if problem.errno > 0 else problem.strerror or says).lower()
     return StoreUnavailableError(
         f"{where} cannot be reached: {says}. Nothing was written. Is the server running, and is the address right?",
         store=where,
+    )
+
+
+def _refused(state: str, says: str, where: str) -> StoreUnavailableError:
+    """Return the error for a server that answered, and said no."""
+    if state in ("53300", "53400"):
+        return StoreUnavailableError(
+            f"{where} has no connection left: {says}. Nothing was written. Every process takes up to four and one to listen: "
+            "raise the server's max_connections, start fewer processes, or put a pooler in between.",
+            store=where,
+        )
+    if state == "57P03":
+        return StoreUnavailableError(f"{where} lets nobody in yet: {says}. Nothing was written.", store=where)
+    return StoreUnavailableError(
+        f"{where} refused: {says}. Nothing was written. Are user, password and database right?", store=where
     )
 
 
@@ -160,6 +195,12 @@ def _known(state: str, says: str, where: str, doing: str) -> RotaError | None:
     if state in ("55P03", "57014") or state in RETRIED_STATES:
         return StoreBusyError(
             f"{doing} on {where} was given up: {says}. Nothing was written. Asking again is safe.", store=where
+        )
+    if state in ("26000", "42P05"):
+        return StoreUnavailableError(
+            f"{doing} on {where} failed: {says}. Nothing was written. Statements of this connection are mixed up with those of "
+            "others: there is a pooler in between that was not recognised. Add `?pooler=transaction` to the address.",
+            store=where,
         )
     if state.startswith("53"):
         return StoreUnavailableError(f"{where} is out of resources: {says}. Nothing was written.", store=where)

@@ -15,6 +15,7 @@ from importlib.resources import files
 import asyncpg
 
 from rota.errors import SchemaVersionError
+from rota.store.postgres.bounds import UNHURRIED
 from rota.store.postgres.errors import DRIVER_ERRORS, translated
 from rota.store.postgres.server import Server, quoted
 from rota.store.statements import load, without_comments
@@ -32,11 +33,13 @@ PLANNER = {
 }
 """Settings of every function, and why."""
 
-_INNER = frozenset({"stage_keys", "stage_slots", "tell_wakes", "best_of_slots", "keep_jobs", "refuse_settles"})
+_INNER = frozenset(
+    {"stage_keys", "stage_slots", "tell_wakes", "best_of_slots", "keep_jobs", "refuse_settles", "token_at", "token_ms"}
+)
 """Called by other functions only, whose settings hold for them: setting them once more takes time."""
 
-_PLAIN = frozenset({"submit_job"})
-"""Functions in which there is nothing to plan."""
+_PLAIN = frozenset({"submit_job", "list_partitions", "make_partitions", "drop_partition"})
+"""Functions in which there is nothing to plan, or that have settings of their own."""
 
 _LOCK = 7_001
 
@@ -50,7 +53,7 @@ async def migrate(url: str, schema: str = "rota") -> list[str]:
         StoreUnavailableError: The server cannot be reached.
         SchemaVersionError: The schema is newer than this code.
     """
-    server = Server(url, schema, connections_max=1)
+    server = Server(url, schema, connections_max=1, bounds=UNHURRIED)
     try:
         async with server.connection() as connection:
             try:

@@ -4,6 +4,14 @@
 
 A commit takes the disk's time however many jobs it carries. So while one is under way, later callers wait together, and go
 in one transaction when it returns; a lone caller never waits for company.
+
+Everybody gets an answer. What one caller did wrong is told to that one; a store that cannot do it cannot do it for any of them;
+and when it cannot even be reached, those who still wait are told so at once, instead of one after another, each after its own
+wait for a connection.
+
+Invariants, each with the test that holds it:
+    A refusal is its caller's own.                                   tests/postgres/test_engine.py
+    Nobody waits longer than two calls take, whatever happens.       tests/postgres/test_connections.py
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import structs
 
-from rota.errors import OutcomeUnknownError, RotaError
+from rota.errors import RotaError, StoreError, StoreUnavailableError
 from rota.model.job import NewJob
 from rota.model.slot import slot_of
 from rota.store.port import Submitted, Woken
@@ -67,11 +75,9 @@ class Together:
             size += len(calls[-1][0])
         try:
             if not await self._went_together(calls):
-                for jobs, future in calls:
-                    try:
-                        _answer(future, await self._send(jobs))
-                    except RotaError as problem:
-                        _fail(future, problem)
+                await self._send_each(calls)
+        except Exception as problem:  # Not one of ours, and not the callers' fault; but they wait for an answer.
+            _fail_all(calls, problem)
         finally:
             for _, future in calls:
                 future.cancel()
@@ -79,23 +85,41 @@ class Together:
             loop = asyncio.get_running_loop()
             loop.call_soon(loop.call_soon, self._go_on)
 
+    async def _send_each(self, calls: list[_Call]) -> None:
+        """Send the calls one by one, since one of them was refused and so all."""
+        for number, (jobs, future) in enumerate(calls):
+            try:
+                _answer(future, await self._send(jobs))
+            except StoreUnavailableError as problem:
+                self._nobody_there(calls[number:], problem)
+                return
+            except RotaError as problem:
+                _fail(future, problem)
+
     async def _went_together(self, calls: list[_Call]) -> bool:
-        """Send several calls in one transaction; return false if one of them was refused, and so all."""
+        """Send several calls in one transaction; return false if they must go one by one."""
         jobs = [job for own, _ in calls for job in own]
         if len(calls) == 1 or len({job.token for job in jobs}) < len(jobs):
             return False
         try:
             reply = await self._send(jobs)
-        except OutcomeUnknownError as problem:
-            for _, future in calls:
-                _fail(future, OutcomeUnknownError(problem.message, **problem.facts))
+        except StoreUnavailableError as problem:
+            self._nobody_there(calls, problem)
             return True
-        except RotaError:
-            return False
+        except RotaError as problem:
+            if type(problem) is StoreError or not isinstance(problem, StoreError):
+                return False
+            _fail_all(calls, problem)
+            return True
         news = {(woken.queue_id, woken.slot): woken for woken in reply.woken}
         for own, future in calls:
             _answer(future, self._part_of(reply, news, own))
         return True
+
+    def _nobody_there(self, calls: list[_Call], problem: RotaError) -> None:
+        """Answer these calls and all that wait."""
+        _fail_all([*calls, *self._waiting], problem)
+        self._waiting.clear()
 
     def _part_of(self, reply: Submitted, news: dict[tuple[int, int], Woken], jobs: Sequence[NewJob]) -> Submitted:
         """Return what of a common reply concerns these jobs."""
@@ -109,6 +133,12 @@ def _answer(future: asyncio.Future[Submitted], reply: Submitted) -> None:
         future.set_result(reply)
 
 
-def _fail(future: asyncio.Future[Submitted], problem: RotaError) -> None:
+def _fail(future: asyncio.Future[Submitted], problem: Exception) -> None:
     if not future.done():
         future.set_exception(problem)
+
+
+def _fail_all(calls: list[_Call], problem: Exception) -> None:
+    """Give each caller an error of its own: one that several raise would gather all their tracebacks."""
+    for _, future in calls:
+        _fail(future, type(problem)(problem.message, **problem.facts) if isinstance(problem, RotaError) else problem)
