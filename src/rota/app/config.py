@@ -27,6 +27,8 @@ from rota.model.limits import (
 from rota.submit.check import closest
 
 DEFAULT_STORE: Final = "rota.db"
+LEASE_MS_MIN: Final = 3_000
+LEASE_MS_MAX: Final = 3_600_000
 _FILES: Final = ("rota.toml", "pyproject.toml")
 
 
@@ -44,6 +46,10 @@ class Config:
         result_bytes_max: The largest result, as JSON.
         waiting_max: Jobs that may wait in one queue before submits are refused.
         retention_days: How long finished jobs are kept.
+        lease_ms: How long a node is believed alive after its last renewal (PostgreSQL).
+        lease_dsn: Where nodes renew their leases; empty for the store's own address. For a store behind a pooler.
+        on_store_loss: ``stop``: a node that cannot renew its lease stops its workers before others start their jobs. ``run``:
+            they go on, and a job may be run by two workers at once. Chosen by name only.
     """
 
     store: str = DEFAULT_STORE
@@ -54,9 +60,12 @@ class Config:
     result_bytes_max: int = RESULT_BYTES_MAX
     waiting_max: int = WAITING_JOBS_MAX
     retention_days: float = float(RETENTION_DAYS_DEFAULT)
+    lease_ms: int = 8_000
+    lease_dsn: str = ""
+    on_store_loss: str = "stop"
 
 
-_OPTIONS: Final = {"busy_timeout_ms": "busy_timeout", "retention_days": "retention"}
+_OPTIONS: Final = {"busy_timeout_ms": "busy_timeout", "retention_days": "retention", "lease_ms": "lease"}
 """The options of ``Rota`` that are called otherwise, since they are lengths of time."""
 
 NAMES: Final = tuple(field.name for field in fields(Config))
@@ -136,6 +145,12 @@ def _durability(value: Any, source: str) -> str:
     raise ConfigError(f"{source} is {value!r}; it can be 'full', 'normal' or 'off'.", source=source)
 
 
+def _on_store_loss(value: Any, source: str) -> str:
+    if value in ("stop", "run"):
+        return str(value)
+    raise ConfigError(f"{source} is {value!r}; it can be 'stop' or 'run'.", source=source)
+
+
 def _number(value: Any, source: str) -> float:
     try:
         if not isinstance(value, bool):
@@ -176,6 +191,17 @@ def _milliseconds(value: Any, source: str) -> int:
     return _whole(0, 3_600_000)(round(number), source)
 
 
+def _lease(value: Any, source: str) -> int:
+    number = value / timedelta(milliseconds=1) if isinstance(value, timedelta) else _number(value, source)
+    if not LEASE_MS_MIN <= number <= LEASE_MS_MAX:
+        raise ConfigError(
+            f"{source} is {number / 1_000:g} s; {LEASE_MS_MIN // 1_000} s to {LEASE_MS_MAX // 60_000} min are needed: a busy "
+            "machine or a slow commit would lose a shorter one, and healthy jobs would be stopped for it.",
+            source=source,
+        )
+    return round(number)
+
+
 _KINDS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "store": _text,
     "busy_timeout_ms": _milliseconds,
@@ -185,4 +211,7 @@ _KINDS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "result_bytes_max": _whole(1_024, PAYLOAD_AND_RESULT_BYTES_CEILING),
     "waiting_max": _whole(1, 10**12),
     "retention_days": _days,
+    "lease_ms": _lease,
+    "lease_dsn": _text,
+    "on_store_loss": _on_store_loss,
 }

@@ -6,38 +6,94 @@ import os
 from pathlib import Path
 
 from rota.app.address import SQLITE, Address
+from rota.app.config import Config
+from rota.app.host_folder import host_folder
 from rota.errors import UnsupportedStoreError
+from rota.node.fence import KernelFence, NoFence, has_fence
+from rota.node.lease import Fence, Lease, Line, NoLease, Tenure
+from rota.node.leases import Leases
 from rota.node.liveness import FileLocks, Liveness
 from rota.runtime.clock import Clock
+from rota.runtime.entropy import Entropy
+from rota.telemetry.telemetry import Telemetry
 
 
-def liveness_of(address: Address, clock: Clock) -> Liveness:
+def liveness_of(address: Address, clock: Clock, config: Config | None = None) -> Liveness:
     """Return the policy of a store.
 
-    The files lie beside the database itself, not beside a link to it, so that everyone who uses it finds them.
+    SQLite: locks on files beside the database itself, not beside a link to it, so that everyone who uses it finds them.
+    PostgreSQL: counter leases, and locks on files in a folder of this host.
 
     Raises:
         UnsupportedStoreError: Nodes cannot prove that they live on this store.
+        ConfigError: The host's folder for temporary files cannot be used.
     """
     refuse_unless_provable(address)
+    config = config or Config()
+    if address.engine != SQLITE:
+        locks = locks_of(address, clock, config)
+        return Leases(locks, config.lease_ms, clock)
+    return locks_of(address, clock, config)
+
+
+def locks_of(address: Address, clock: Clock, config: Config) -> FileLocks:
+    """Return the file locks of this host's processes.
+
+    Raises:
+        ConfigError: The host's folder for temporary files cannot be used.
+    """
+    if address.engine != SQLITE:
+        return FileLocks(host_folder(address.place, config.schema), clock, is_everyone_here=False)
     folder = Path(os.path.realpath(address.place) + ".d")
     folder.mkdir(mode=0o700, exist_ok=True)
     return FileLocks(str(folder / "proof"), clock)
+
+
+def lease_of(
+    address: Address, config: Config, *, clock: Clock, entropy: Entropy, telemetry: Telemetry, node: str
+) -> Tenure:
+    """Return by what right a node may run workers on this store.
+
+    Raises:
+        ConfigError: This process cannot be fenced.
+    """
+    if address.engine == SQLITE:
+        return NoLease()
+    return Lease(
+        config.lease_ms,
+        _line(address, config),
+        _fence(config, telemetry, node),
+        stops=config.on_store_loss == "stop",
+        clock=clock,
+        entropy=entropy,
+        telemetry=telemetry,
+    )
 
 
 def refuse_unless_provable(address: Address) -> None:
     """Refuse a store on which nodes cannot prove that they live.
 
     Raises:
-        UnsupportedStoreError: It lives in memory, or on PostgreSQL, where the leases of nodes are not there yet.
+        UnsupportedStoreError: It lives in memory.
     """
     if address.is_in_memory:
         raise UnsupportedStoreError(
             "no node can run on a store in memory: other processes could not see it. Nothing was started. Give the path of a "
-            "SQLite file.",
+            "SQLite file, or a postgresql:// URL.",
         )
-    if address.engine != SQLITE:
-        raise UnsupportedStoreError(
-            "no node can run on PostgreSQL in this version: the leases by which its nodes prove that they live come next. "
-            "Nothing was started. Programs can submit to it and read from it; for a node give the path of a SQLite file.",
-        )
+
+
+def _line(address: Address, config: Config) -> Line:
+    from rota.store.postgres.lease_line import LeaseLine  # Late, as every engine.
+
+    return LeaseLine(config.lease_dsn or address.place, config.schema)
+
+
+def _fence(config: Config, telemetry: Telemetry, node: str) -> Fence:
+    if config.on_store_loss == "run":
+        telemetry.emit("fence.absent", node=node, why='on_store_loss="run" was chosen')
+        return NoFence()
+    if not has_fence():
+        telemetry.emit("fence.absent", node=node, why="this system has no timer for it; Linux has")
+        return NoFence()
+    return KernelFence()

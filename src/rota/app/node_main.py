@@ -9,9 +9,9 @@ from datetime import timedelta
 import msgspec
 
 from rota.app.address import read_address, without_secrets
-from rota.app.config import load_config
+from rota.app.config import Config, load_config
 from rota.app.engine import open_store
-from rota.app.liveness import liveness_of
+from rota.app.liveness import lease_of, liveness_of, locks_of
 from rota.app.process import CONFIG, UNAVAILABLE, begin
 from rota.app.write_lock import lock_test_of
 from rota.errors import (
@@ -22,7 +22,6 @@ from rota.errors import (
     UnsupportedStoreError,
     UsageError,
 )
-from rota.node.liveness import FileLocks
 from rota.node.order import NodeOrder
 from rota.node.process import read_orders
 from rota.node.processes import SystemProcesses
@@ -60,23 +59,26 @@ def main() -> int:
 async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     clock = SystemClock()
     entropy = SystemEntropy(clock)
-    liveness = liveness_of(read_address(order.store), clock)
-    store = await _open(order, telemetry, entropy)
+    address = read_address(order.store)
+    config = load_config(order.settings | {"store": order.store})
+    liveness = liveness_of(address, clock, config)
+    lease = lease_of(address, config, clock=clock, entropy=entropy, telemetry=telemetry, node=order.name)
+    store = await _open(order, config, telemetry, entropy)
     duties: list[Duty] = [
         Expirer(store, telemetry),
         Pruner(store, timedelta(days=order.retention_days), clock, telemetry),
         Sweeper(store, telemetry),
     ]
-    if isinstance(liveness, FileLocks):
-        duties.append(Tidier(store, liveness))
     try:
         supervisor = Supervisor(
             order,
             SystemProcesses(WORKER, liveness.folder),
             store=store,
             liveness=liveness,
+            lease=lease,
             duties=duties,
-            holds_lock=lock_test_of(read_address(order.store)),
+            chores=[Tidier(store, locks_of(address, clock, config))],
+            holds_lock=lock_test_of(address),
             clock=clock,
             entropy=entropy,
             telemetry=telemetry,
@@ -86,21 +88,21 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
         await store.close()
 
 
-async def _open(order: NodeOrder, telemetry: Telemetry, entropy: Entropy) -> Store:
-    """Open the store, waiting for one that cannot be reached yet.
+async def _open(order: NodeOrder, config: Config, telemetry: Telemetry, entropy: Entropy) -> Store:
+    """Open the store, waiting for one that cannot be reached yet: for a while, or for ever once the node had been up.
 
     Raises:
         StoreError: It still cannot be opened, or never will be.
     """
-    config = load_config(order.settings | {"store": order.store})
     loop = asyncio.get_running_loop()
     end, tries = loop.time() + OPEN_S, 0
     while True:
         try:
             return await open_store(order.store, config=config)
         except (StoreUnavailableError, StoreBusyError) as error:
-            if loop.time() > end:
+            if loop.time() > end and not order.is_again:
                 raise
             tries += 1
-            telemetry.emit("store.lost", store=without_secrets(order.store), error=error)
+            if tries.bit_count() == 1:
+                telemetry.emit("store.lost", store=without_secrets(order.store), error=error)
         await asyncio.sleep(store_pause_s(tries, entropy))

@@ -62,6 +62,11 @@ class Rota:
         result_bytes_max: The largest result of one job, up to 16 MiB.
         waiting_max: Jobs that may wait in one queue before submits are refused.
         retention: How long finished jobs are kept; a bare number is seconds, ``None`` means 7 days.
+        lease: On PostgreSQL, how long a node is believed alive after its last renewal, from 3 s; ``None`` means 8 s. An outage
+            of the database that is shorter than three tenths of it stops no running job.
+        lease_dsn: Where nodes renew their leases, if the store's address is that of a pooler.
+        on_store_loss: ``"stop"``: a node that cannot renew stops its workers in time. ``"run"``: they go on, and the promise
+            that no job is run by two workers at once is given up.
         clock: Time, for tests; ``None`` for the machine's.
         entropy: Chance, for tests; ``None`` for the machine's.
 
@@ -86,6 +91,9 @@ class Rota:
         result_bytes_max: int | None = None,
         waiting_max: int | None = None,
         retention: timedelta | float | None = None,
+        lease: timedelta | float | None = None,
+        lease_dsn: str | None = None,
+        on_store_loss: str | None = None,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
     ) -> None:
@@ -98,6 +106,9 @@ class Rota:
             "result_bytes_max": result_bytes_max,
             "waiting_max": waiting_max,
             "retention_days": None if retention is None else check_span(retention, "retention"),
+            "lease_ms": None if lease is None else check_span(lease, "lease"),
+            "lease_dsn": lease_dsn,
+            "on_store_loss": on_store_loss,
         }
         self._queue = queue
         self._retry = retry

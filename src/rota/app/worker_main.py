@@ -18,16 +18,14 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from rota.app.address import read_address
 from rota.app.blocking import drive
 from rota.app.engine import open_store
-from rota.app.liveness import liveness_of
 from rota.app.load import load_app
 from rota.app.process import CONFIG, FAILED, begin
 from rota.app.rota import Rota
 from rota.errors import RotaError, UsageError
 from rota.model.outcome import Outcome
-from rota.node.liveness import Liveness
+from rota.node.liveness import FileLocks
 from rota.node.order import WorkerStart
 from rota.node.process import read_orders
 from rota.runtime.clock import SystemClock
@@ -45,9 +43,9 @@ def main() -> int:
     """Run a worker; return the exit code."""
     start = msgspec.json.decode(read_orders(), type=WorkerStart)
     telemetry = begin(start.log_format, SystemClock())
-    liveness = liveness_of(read_address(start.store), SystemClock())
-    liveness.hold(start.order.proof)
-    threading.Thread(target=_keep_fresh, args=(liveness,), name="rota-proof", daemon=True).start()
+    locks = FileLocks(start.folder, SystemClock())
+    locks.hold(start.order.proof)
+    threading.Thread(target=_keep_fresh, args=(locks,), name="rota-proof", daemon=True).start()
     table = RunningTable.open(start.order.table)
     try:
         app = load_app(start.app)
@@ -70,7 +68,7 @@ async def _work(start: WorkerStart, app: Rota, table: RunningTable, telemetry: T
     entropy = SystemEntropy(clock)
     code = FAILED
     try:
-        store = await open_store(start.store, clock=clock, entropy=entropy, write_mark=table, config=app.config)
+        store = await open_store(start.store, entropy=entropy, write_mark=table, config=app.config)
         app.use_store(store)
         worker = Worker(
             store,
@@ -115,12 +113,12 @@ def _give_back(store: Store) -> Callable[[int, Sequence[Outcome]], Settled] | No
     return give_back
 
 
-def _keep_fresh(liveness: Liveness) -> None:
+def _keep_fresh(locks: FileLocks) -> None:
     """Keep the proof provable, whatever user code does to the event loop or to descriptors that are not its own."""
     never = threading.Event()
     while not never.wait(REFRESH_S):
         with contextlib.suppress(OSError):
-            liveness.refresh()
+            locks.refresh()
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

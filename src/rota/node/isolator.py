@@ -67,6 +67,8 @@ class Isolator:
                 misses = 0
                 await self._pause(LOOK_S)
                 continue
+            if self._ending.is_set():  # It was set while the store was asked.
+                return
             await self._run_one()
             misses = misses + 1 if waiting <= await self._waiting() else 0
             if misses:

@@ -19,8 +19,10 @@ from rota.runtime.clock import Clock, SystemClock
 from rota.telemetry.telemetry import Telemetry
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-FINAL_CODES = frozenset({0, 2, 69, 78})
-"""Ended in good order, wrong usage, no store, wrong configuration: starting again would come to the same."""
+UNAVAILABLE = 69
+FINAL_CODES = frozenset({0, 2, 78})
+"""Ended in good order, wrong usage, wrong configuration: starting again would come to the same. So does ``UNAVAILABLE``, no
+store, at the first start, when the address may be wrong; a node that was up waits for its store to come back."""
 
 HEALTHY_S = 60.0
 WAIT_MAX_S = 30.0
@@ -44,6 +46,7 @@ class Keeper:
         self._watched = {*PASSED_ON, signal.SIGCHLD}
         self._child: subprocess.Popen[bytes] | None = None
         self._is_ending = False
+        self._was_passed_on = False
 
     def run(self) -> int:
         """Run the node; return the exit code to end with."""
@@ -59,13 +62,20 @@ class Keeper:
         while not self._is_ending:
             started = self._now_s()
             code = self._keep_one()
-            if self._is_ending or code in FINAL_CODES:
+            was_healthy = self._now_s() - started > HEALTHY_S
+            if self._is_ending or self._is_final(code, was_healthy=was_healthy):
                 break
-            deaths = 1 if self._now_s() - started > HEALTHY_S else deaths + 1
+            deaths = 1 if was_healthy else deaths + 1
             self._wait(wait_s(deaths), code)
+            self._order = msgspec.structs.replace(self._order, is_again=True)
+        if self._is_ending and not self._was_passed_on:
+            code = 0  # Nobody was there to drain: that the supervisor had died before is told already.
         shown = 128 - code if code < 0 else code
         self._telemetry.emit("keeper.ended", pid=os.getpid(), code=shown, seconds=self._now_s() - began)
         return shown
+
+    def _is_final(self, code: int, *, was_healthy: bool) -> bool:
+        return code in FINAL_CODES or (code == UNAVAILABLE and not was_healthy and not self._order.is_again)
 
     def _keep_one(self) -> int:
         """Start a supervisor and return how it ended: its exit code, or a signal's number below zero."""
@@ -96,9 +106,10 @@ class Keeper:
             self._reap()
             return
         self._is_ending = True
-        if self._child is not None:
+        if self._child is not None and self._child.poll() is None:
             self._child.send_signal(info.si_signo)
             self._child.send_signal(signal.SIGCONT)  # A stopped one would hear of it only when somebody lets it go on.
+            self._was_passed_on = True
 
     def _reap(self) -> None:
         """Reap whatever there is: one SIGCHLD can stand for several deaths, and orphans come here, too."""

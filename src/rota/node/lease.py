@@ -113,6 +113,68 @@ class Terms(Struct, frozen=True):
         return self.lease_ns * 11 // 16
 
 
+class Tenure(Protocol):
+    """By what right a node runs workers: ``Lease``, or ``NoLease`` where nothing can run out."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether workers may be started and may run at this moment."""
+        ...
+
+    @property
+    def closed(self) -> asyncio.Event:
+        """Set when others have closed the node: it was taken for dead."""
+        ...
+
+    async def run(self, node_id: int, name: str) -> None:
+        """Keep it, for this node, until cancelled or closed. Safe to call again."""
+        ...
+
+    async def good(self) -> None:
+        """Wait until it is good."""
+        ...
+
+    async def lapsed(self) -> None:
+        """Wait until it is not good any more."""
+        ...
+
+    def begin(self) -> bool:
+        """Have this process fenced, since workers are about to be started; ``False`` if none may be."""
+        ...
+
+    def end(self) -> None:
+        """Need no fence: all workers have been reaped, and none will be started before the next ``begin``."""
+        ...
+
+
+class NoLease:
+    """The right of a node whose proof of life is a lock: it has it for as long as it lives."""
+
+    is_good = True
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    async def run(self, node_id: int, name: str) -> None:
+        """Do nothing, for ever."""
+        del node_id, name
+        await asyncio.Event().wait()
+
+    async def good(self) -> None:
+        """Return."""
+
+    async def lapsed(self) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+    def begin(self) -> bool:
+        """Return that workers may run."""
+        return True
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
 class Lease:
     """One node's lease, as its holder sees it.
 

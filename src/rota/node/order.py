@@ -27,6 +27,7 @@ class NodeOrder(Struct, frozen=True):
         write_limit_s: How long a worker may stand still inside a write before it is killed.
         retention_days: How long finished jobs are kept.
         log_format: ``lines`` for people, ``json`` for machines.
+        is_again: The keeper starts the supervisor again: the node was up, so a store that cannot be reached is waited for.
         settings: How the app wants its store opened, by the names of ``rota.app.config.Config``; what is not named is
             looked for in environment and files.
     """
@@ -44,6 +45,7 @@ class NodeOrder(Struct, frozen=True):
     write_limit_s: float = 2.0
     retention_days: float = 7.0
     log_format: str = "lines"
+    is_again: bool = False
     settings: dict[str, str | int | float] = {}
 
 

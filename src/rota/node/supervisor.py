@@ -5,7 +5,8 @@
     second signal: now     the workers are killed; what they held goes back, and nobody is blamed
 
 A supervisor that dies takes its workers with it (the kernel sees to it); its keeper starts another, and until then the other
-nodes rescue. A supervisor that is stopped is harmless: its workers go on and keep what they hold.
+nodes rescue. Where its proof of life is a lock, a supervisor that is stopped is harmless: its workers go on and keep what they
+hold. Where it is a lease, the kernel ends both before the lease runs out.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from functools import partial
 
 from rota.errors import StoreError
 from rota.node.crew import Crew
+from rota.node.fenced import Fenced
 from rota.node.identity import Identity, own_identity
-from rota.node.isolator import Isolator
+from rota.node.lease import NoLease, Tenure
 from rota.node.liveness import Liveness
 from rota.node.order import NodeOrder
-from rota.node.place import CONFIG, Place
+from rota.node.place import CONFIG
 from rota.node.processes import Processes
 from rota.node.registrar import Registrar
 from rota.node.rescuer import Rescuer
+from rota.node.shift import Shifts
 from rota.node.watch import Watch
 from rota.node.write_guard import WriteGuard
 from rota.orchestrator.duty import Duty
@@ -51,7 +54,9 @@ class Supervisor:
         processes: Starts the workers.
         store: The store.
         liveness: How it proves that it lives, and sees that others do not.
+        lease: By what right its workers run; ``None`` if that cannot run out.
         duties: What it does when it has the house.
+        chores: What it does whoever has the house.
         holds_lock: Whether a process has the store's write lock now; ``None`` if that cannot be told.
         clock: Time.
         entropy: Chance.
@@ -66,7 +71,9 @@ class Supervisor:
         *,
         store: Store,
         liveness: Liveness,
+        lease: Tenure | None = None,
         duties: Sequence[Duty],
+        chores: Sequence[Duty] = (),
         holds_lock: Callable[[int], bool | None],
         clock: Clock,
         entropy: Entropy,
@@ -74,17 +81,19 @@ class Supervisor:
         host: Identity | None = None,
     ) -> None:
         self._order = order
-        self._processes = processes
+        self._lease = lease or NoLease()
+        self._processes = Fenced(processes, self._lease)
         self._store = store
         self._liveness = liveness
         self._duties = duties
+        self._chores = chores
         self._holds_lock = holds_lock
         self._clock = clock
         self._entropy = entropy
         self._telemetry = telemetry
         self._proof = f"node-{entropy.hex(8)}"
         self._host = host or own_identity()
-        self._rescuer = Rescuer(store, liveness, processes, clock=clock, entropy=entropy, telemetry=telemetry)
+        self._rescuer = Rescuer(store, liveness, self._processes, clock=clock, entropy=entropy, telemetry=telemetry)
         self._watch = Watch(
             order.name,
             store=store,
@@ -147,19 +156,42 @@ class Supervisor:
             telemetry=self._telemetry,
         )
         self._watch.node_id, self._watch.is_ours = me.id, crew.has
-        isolator = Isolator(self._store, crew, self._rescuer, entropy=self._entropy, ending=self._is_ending)
-        stop_listening = self._store.listen(f"node-{me.id}", lambda wake: self._heard(wake, isolator))
+        shifts = Shifts(
+            self._order.processes,
+            crew,
+            self._processes,
+            self._lease,
+            store=self._store,
+            rescuer=self._rescuer,
+            entropy=self._entropy,
+            telemetry=self._telemetry,
+            tend=self._tend,
+        )
+        stop_listening = self._store.listen(f"node-{me.id}", lambda wake: self._heard(wake, shifts))
         try:
-            return await self._work(me, crew, isolator)
+            return await self._work(me, crew, shifts)
         finally:
             stop_listening()
 
-    async def _work(self, me: Registered, crew: Crew, isolator: Isolator) -> int:
-        order, ending = self._order, self._is_ending
-        places = [
-            Place(f"{me.name}/{number}", crew, self._rescuer, self._telemetry, ending)
-            for number in range(1, order.processes + 1)
-        ]
+    async def _work(self, me: Registered, crew: Crew, shifts: Shifts) -> int:
+        watching = [self._tend(name, work) for name, work in self._parts(me, crew)]
+        turns = self._tend("shifts", shifts.run)
+        try:
+            code = await self._until_asked(shifts)
+            turns.cancel()
+            shifts.start_nothing()
+            await self._end(crew, shifts, is_gentle=code == DRAINED)
+        finally:
+            for task in (turns, *watching):
+                task.cancel()
+            await shifts.dissolve()
+            await asyncio.gather(turns, *watching, return_exceptions=True)
+            crew.end_now("the supervisor ends")
+        await self._say_farewell(me)
+        return code
+
+    def _parts(self, me: Registered, crew: Crew) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Return what goes on beside the workers, with its name."""
         house = Orchestrator(
             self._store,
             me.id,
@@ -170,57 +202,44 @@ class Supervisor:
             telemetry=self._telemetry,
         )
         guard = WriteGuard(
-            crew, order.write_limit_s, self._clock, self._telemetry, self._holds_lock, self._processes.states
+            crew, self._order.write_limit_s, self._clock, self._telemetry, self._holds_lock, self._processes.states
         )
-        kept = [self._tend(place.name, place.keep) for place in places] + [self._tend("isolator", isolator.keep)]
-        watching = [
-            self._tend("watch", self._watch.run),
-            self._tend("write guard", guard.run),
-            self._tend("orchestrator", house.run),
+        return [
+            ("lease", lambda: self._lease.run(me.id, me.name)),
+            ("watch", self._watch.run),
+            ("write guard", guard.run),
+            ("orchestrator", house.run),
+            *((chore.name, partial(_repeat, chore)) for chore in self._chores),
         ]
-        try:
-            code = await self._until_asked(places)
-            isolator.notice()
-            await self._end(crew, kept, is_gentle=code == DRAINED)
-        finally:
-            for task in (*kept, *watching):
-                task.cancel()
-            await asyncio.gather(*kept, *watching, return_exceptions=True)
-            crew.end_now("the supervisor ends")
-        await self._say_farewell(me)
-        return code
 
-    async def _until_asked(self, places: Sequence[Place]) -> int:
+    async def _until_asked(self, shifts: Shifts) -> int:
         """Wait for a reason to end; return the exit code that it means."""
-        hopeless = [asyncio.create_task(place.is_hopeless.wait()) for place in places]
-        asked = asyncio.create_task(self._is_ending.wait())
-        disowned = asyncio.create_task(self._watch.disowned.wait())
-        no_hope = asyncio.create_task(_all_done(hopeless))
-        reasons: list[asyncio.Task[Any]] = [asked, disowned, no_hope]
+        asked = asyncio.create_task(_wait(self._is_ending))
+        disowned = [asyncio.create_task(_wait(by)) for by in (self._watch.disowned, self._lease.closed)]
+        reasons = [asked, *disowned, asyncio.create_task(shifts.hopeless())]
         await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
-        code = DRAINED if asked.done() else CLOSED if disowned.done() else CONFIG
-        for task in (*reasons, *hopeless):
+        code = DRAINED if asked.done() else CLOSED if any(task.done() for task in disowned) else CONFIG
+        for task in reasons:
             task.cancel()
         self._is_ending.set()
         return code
 
-    async def _end(self, crew: Crew, kept: Sequence[asyncio.Task[None]], *, is_gentle: bool) -> None:
+    async def _end(self, crew: Crew, shifts: Shifts, *, is_gentle: bool) -> None:
         """See the workers out: gently first, then not; and account for all of them."""
         if is_gentle:
             self._telemetry.emit("node.draining", node=crew.node, grace_s=self._order.grace_s)
             crew.ask_to_end()
-            over = asyncio.create_task(self._is_over.wait())
-            gone = asyncio.create_task(_all_done(kept))
-            await asyncio.wait(
-                [gone, over], timeout=self._order.grace_s + LAST_WORDS_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            gone.cancel()
-            over.cancel()
+            enough = [
+                asyncio.create_task(reason) for reason in (shifts.gone(), _wait(self._is_over), self._lease.lapsed())
+            ]
+            await asyncio.wait(enough, timeout=self._order.grace_s + LAST_WORDS_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in enough:
+                task.cancel()
         crew.end_now("its node ends")
-        await asyncio.wait(kept, timeout=FAREWELL_S)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
-                await self._rescuer.drained()
+        for left in (shifts.reaped, shifts.gone, self._rescuer.drained):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await left()
 
     async def _say_farewell(self, me: Registered) -> None:
         """Close the own row. If that cannot be done now, others will: the proof of life ends with this process."""
@@ -234,9 +253,9 @@ class Supervisor:
             self._telemetry.emit("store.lost", store=self._store.url, error=error)
         self._telemetry.emit("supervisor.ended", node=me.name, pid=os.getpid(), code=0)
 
-    def _heard(self, wake: Wake, isolator: Isolator) -> None:
+    def _heard(self, wake: Wake, shifts: Shifts) -> None:
         if wake.is_alone:
-            isolator.notice()
+            shifts.notice()
 
     async def _unless_ending(self, task: asyncio.Task[Registered]) -> bool:
         """Wait for a task, or until the node is asked to end; return whether the task is done."""
@@ -261,5 +280,12 @@ class Supervisor:
                 await asyncio.sleep(TROUBLE_S)
 
 
-async def _all_done(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    await asyncio.wait(tasks)
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _repeat(chore: Duty) -> None:
+    while True:
+        with contextlib.suppress(StoreError):  # Its next turn comes.
+            await chore.do()
+        await asyncio.sleep(chore.period_s)

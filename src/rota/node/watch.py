@@ -7,8 +7,8 @@
                                                 │                     second (it is stopped, or cut off)
                                                 └─ closed, and holds jobs still ─▶ somebody died half way: release
 
-A read that fails ends the look and proves nothing. Looks are safe to repeat and may be done by any number of supervisors at
-once: closing is compare-and-set, and a second release finds nothing left.
+A read that fails ends the look and proves nothing; what is counted from read to read starts over. Looks are safe to repeat and
+may be done by any number of supervisors at once: closing is compare-and-set, and a second release finds nothing left.
 
 Invariants, each with the test that holds it:
     Nothing is closed on a failed read.                            tests/unit/node/test_watch.py
@@ -112,12 +112,16 @@ class Watch:
         with contextlib.suppress(OSError):
             self._liveness.refresh()
         began = self._clock.boot_ns()
+        is_read = False
         try:
             async with asyncio.timeout(READ_S):
                 seen = await self._store.membership()
+            is_read = True
             async with asyncio.timeout(ANSWER_S):
                 return await self._judge(seen, began)
         except (StoreError, TimeoutError) as error:
+            if not is_read:
+                self._liveness.missed()
             self._telemetry.emit("watch.failed", node=self._name, error=error)
             return False
 
@@ -125,7 +129,7 @@ class Watch:
         dead = self._liveness.dead(seen, began_ns)
         self._remember(seen)
         gone = [node for node in seen.nodes if node.id in dead.nodes and node.id != self.node_id]
-        closed = {node.id for node in gone if await self._close(node)}
+        closed = {node.id for node in gone if await self._close(node, has_expired=node.id in dead.expired)}
         open_nodes = {node.id for node in seen.nodes} - closed
         if self.node_id is not None and self.node_id not in open_nodes:
             self.disowned.set()
@@ -139,18 +143,20 @@ class Watch:
         await self._look_at_closed(open_nodes, seen)
         return any(waiting) or len(closed) < len(gone)
 
-    async def _close(self, node: NodeRow) -> bool:
+    async def _close(self, node: NodeRow, *, has_expired: bool) -> bool:
         """Close a node if it is still as it was seen; ``False`` if somebody was quicker, which the next look will show."""
         began = self._clock.boot_ns()
         is_closed = await self._store.close_node(node.id, node.counter)
         if is_closed:
-            self._liveness.forget(node.proof)
+            lease = f"its lease of {node.lease_ms / 1_000:g} s ran out at counter {node.counter}"
+            if not has_expired:
+                self._liveness.forget(node.proof)
             self._telemetry.emit(
                 "node.closed",
                 node=node.name,
                 incarnation=node.id,
                 by=self._name,
-                evidence=f"its proof of life {node.proof} is gone",
+                evidence=lease if has_expired else f"its proof of life {node.proof} is gone",
                 seconds=(self._clock.boot_ns() - began) / 1e9,
             )
         return is_closed
@@ -171,7 +177,7 @@ class Watch:
         """Judge an open worker of another node; return whether its end should be awaited soon."""
         if not is_dead:
             self._since.pop(worker.id, None)
-            return not has_node
+            return not has_node and self._liveness.sees(worker.proof)
         if has_node and not self._has_lasted(worker.id):
             return False
         self._rescue(worker, is_node_lost=not has_node)

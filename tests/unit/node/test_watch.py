@@ -27,7 +27,10 @@ class Proofs:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.gone: set[str] = set()
+        self.expired: set[int] = set()
+        self.elsewhere: set[str] = set()
         self.forgotten: list[str] = []
+        self.misses = 0
 
     def hold(self, proof: str) -> None:
         """Do nothing."""
@@ -37,9 +40,16 @@ class Proofs:
 
     def dead(self, seen: Membership, read_began_ns: int) -> Dead:
         return Dead(
-            frozenset(row.id for row in seen.nodes if row.proof in self.gone),
+            frozenset(row.id for row in seen.nodes if row.proof in self.gone or row.id in self.expired),
             frozenset(row.id for row in seen.workers if row.proof in self.gone),
+            frozenset(self.expired),
         )
+
+    def missed(self) -> None:
+        self.misses += 1
+
+    def sees(self, proof: str) -> bool:
+        return proof not in self.elsewhere
 
     def forget(self, proof: str) -> None:
         self.forgotten.append(proof)
@@ -125,6 +135,7 @@ async def test_nothing_is_closed_on_a_failed_read(watch: Watch, store: ScriptedS
 
     assert not await watch.look()
     assert store.calls("close_node", "close_worker") == []
+    assert proofs.misses == 1
 
 
 async def test_a_close_that_failed_is_tried_at_the_next_look(
@@ -139,6 +150,29 @@ async def test_a_close_that_failed_is_tried_at_the_next_look(
 
     assert store.calls("close_node") == [("close_node", 2, 5)] * 2
     assert [row.id for row in store.nodes] == [1]
+    assert proofs.misses == 0
+
+
+async def test_the_end_of_a_worker_elsewhere_is_not_waited_for_in_a_hurry(
+    watch: Watch, store: ScriptedStore, proofs: Proofs
+) -> None:
+    """Its lock lies on another host, so only its lease can tell; a hundred looks a second would show nothing."""
+    proofs.gone = {"node-2"}
+    proofs.elsewhere = {"worker-21", "worker-22"}
+
+    assert not await watch.look()
+
+
+async def test_a_node_whose_lease_ran_out_is_closed_and_its_file_is_left(
+    watch: Watch, store: ScriptedStore, proofs: Proofs
+) -> None:
+    """It may lie here and be held: the supervisor lives, and cannot reach the store."""
+    proofs.expired = {2}
+
+    await watch.look()
+
+    assert store.calls("close_node") == [("close_node", 2, 5)]
+    assert proofs.forgotten == []
 
 
 async def test_a_living_nodes_worker_is_left_to_its_own_supervisor_first(
