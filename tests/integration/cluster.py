@@ -1,4 +1,4 @@
-"""Real nodes on a SQLite file of their own, for tests that kill them.
+"""Real nodes on a store of their own, for tests that kill them: on a SQLite file, or see ``postgres_cluster``.
 
     cluster.node("mitte", processes=2) ─▶ keeper ─▶ supervisor ─▶ workers, all real, started as `rota run` starts them
     cluster.tasks.work.submit(0.5)     ─▶ from this process
@@ -16,15 +16,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from rota.app.blocking import drive
+from rota.app.engine import open_store
 from rota.model.job import JobRow
 from rota.model.state import State
 from rota.model.token import token_from_text
@@ -47,6 +48,7 @@ order = msgspec.json.decode(sys.stdin.buffer.read(), type=NodeOrder)
 sys.exit(Keeper(order, "rota.app.node_main", Telemetry([LogLines(sys.stderr, SystemClock().now_us)])).run())
 """
 APP = "tests.integration.crash_app"
+T = TypeVar("T")
 
 
 class Node:
@@ -105,18 +107,45 @@ class Cluster:
     def __init__(self, folder: Path, app: str = APP) -> None:
         self.folder = folder
         self.path = folder / "shop.db"
+        self.address = self._make_address()
         self.log = folder / "handlers.jsonl"
         self.app_name = app
         self._nodes: list[Node] = []
-        self._environment = {"ROTA_STORE": str(self.path), "CRASH_LOG": str(self.log), "PYTHONPATH": str(ROOT)}
+        self._environment = {
+            **self._settings(),
+            "ROTA_STORE": self.address,
+            "CRASH_LOG": str(self.log),
+            "PYTHONPATH": str(ROOT),
+        }
         self._recorder = Recorder(self.log)
         self.tasks: Any = self._load(app)
-        self.store: Store = drive(self._open()).inline()
+        self.store: Store = self._open()
 
-    async def _open(self) -> Any:
-        from rota.app.engine import open_store
+    # ── what depends on the engine ───────────────────────────────────────────────────────────────────────────────────
 
-        return await open_store(self.path)
+    def _make_address(self) -> str:
+        return str(self.path)
+
+    def _settings(self) -> dict[str, str]:
+        return {}
+
+    def _open(self) -> Store:
+        opened: Any = drive(open_store(self.address))
+        store: Store = opened.inline()
+        return store
+
+    def _let_go(self) -> None:
+        drive(self.store.close())
+
+    def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Ask the store something, from plain code."""
+        return drive(work)
+
+    def proofs(self) -> str:
+        """Return the folder of lock files and running tables."""
+        return f"{self.path}.d/proof"
+
+    # ── the app ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _load(self, app: str) -> ModuleType:
         """Load the app's module anew, bound to this cluster's store, for submitting from here."""
@@ -128,7 +157,7 @@ class Cluster:
             assert found.loader is not None
             module = importlib.util.module_from_spec(found)
             found.loader.exec_module(module)
-            assert Path(module.app.config.store) == self.path
+            assert module.app.config.store == self.address
         return module
 
     # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,13 +168,13 @@ class Cluster:
         until(lambda: node.is_up(processes), f"{processes} workers of {name}", 30)
         return node
 
-    def start(self, name: str = "mitte", **how: Any) -> Node:
+    def start(self, name: str = "mitte", *, environment: dict[str, str] | None = None, **how: Any) -> Node:
         """Start a node and wait for nothing."""
-        order = NodeOrder(store=str(self.path), app=f"{self.app_name}:app", name=name, **how)
+        order = NodeOrder(store=self.address, app=f"{self.app_name}:app", name=name, **how)
         keeper = subprocess.Popen(
             [sys.executable, "-c", KEEPER],
             stdin=subprocess.PIPE,
-            env=os.environ | self._environment,
+            env=os.environ | self._environment | (environment or {}),
             cwd=self.folder,
             process_group=0,
         )
@@ -163,7 +192,7 @@ class Cluster:
         self._kill_the_rest()
         self._recorder.close()
         self.tasks.app.close()
-        drive(self.store.close())
+        self._let_go()
 
     def _end(self, node: Node) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -189,29 +218,29 @@ class Cluster:
 
     def table(self, worker: WorkerRow) -> RunningTable:
         """Map a worker's running table."""
-        return RunningTable.open(table_path(f"{self.path}.d/proof", worker.proof))
+        return RunningTable.open(table_path(self.proofs(), worker.proof))
 
     # ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def membership(self) -> Membership:
         """Return who is open."""
-        return drive(self.store.membership())
+        return self.ask(self.store.membership())
 
     def find(self, token: object) -> JobRow:
         """Return a job's row."""
-        row: JobRow | None = drive(self.store.find(token_from_text(str(token))))
+        row: JobRow | None = self.ask(self.store.find(token_from_text(str(token))))
         assert row is not None
         return row
 
     def history_of(self, token: object) -> list[str]:
         """Return the kinds of a job's history entries."""
-        entries: Any = drive(self.store.history(token_from_text(str(token))))
+        entries: Any = self.ask(self.store.history(token_from_text(str(token))))
         return [entry.kind for entry in entries]
 
     def states(self, tokens: Sequence[object]) -> list[State]:
         """Return the jobs' states."""
         wanted = [token_from_text(str(token)) for token in tokens]
-        states: Any = drive(self.store.states(wanted))
+        states: Any = self.ask(self.store.states(wanted))
         return [states[token] for token in wanted]
 
     def is_done(self, token: object) -> bool:
@@ -228,7 +257,7 @@ class Cluster:
         """Return, for each open worker, what it holds: (token, fence)."""
         held = {}
         for worker in self.membership().workers:
-            jobs: Any = drive(self.store.held(worker.id))
+            jobs: Any = self.ask(self.store.held(worker.id))
             held[worker.name] = frozenset((job.token, job.fence) for job in jobs)
         return held
 
@@ -237,7 +266,7 @@ class Cluster:
         rows: list[JobRow] = []
         while True:
             which = JobFilter(before=rows[-1].token if rows else None, limit=1_000)
-            page: Any = drive(self.store.jobs(which))
+            page: Any = self.ask(self.store.jobs(which))
             rows += page
             if len(page) < 1_000:
                 return rows
