@@ -184,7 +184,7 @@ async def test_a_listener_hears_again_after_its_connection_broke(server: Postgre
             wake = await heard.get()
         stop()
 
-        assert wake == Wake(woken=[Woken(1, 2, 3)], cancels=[], settled=[], is_alone=True)
+        assert wake == Wake(woken=[Woken(1, 2, 3)], cancels=[], is_alone=True)
 
 
 async def test_a_place_is_the_same_number_in_sql(server: PostgresServer, clock: ManualClock) -> None:

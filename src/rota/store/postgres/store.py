@@ -19,7 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rota.model.limits import WAITING_JOBS_MAX
 from rota.runtime.clock import Clock
+from rota.runtime.entropy import Entropy
 from rota.store.port import Wake
+from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.claims import PostgresClaims
 from rota.store.postgres.house import PostgresHouse
 from rota.store.postgres.intake import PostgresIntake
@@ -37,9 +39,9 @@ class PostgresStore(PostgresIntake, PostgresClaims, PostgresMembers, PostgresRea
     Made by ``PostgresStore.open``.
     """
 
-    def __init__(self, server: Server, clock: Clock | None, waiting_max: int) -> None:
+    def __init__(self, server: Server, clock: Clock | None, waiting_max: int, *, relay: str | None = None) -> None:
         super().__init__(server, Names(server), clock, waiting_max)
-        self._wakes = PostgresWakes(server)
+        self._wakes = PostgresWakes(server, relay)
 
     @classmethod
     async def open(
@@ -50,27 +52,35 @@ class PostgresStore(PostgresIntake, PostgresClaims, PostgresMembers, PostgresRea
         schema: str = "rota",
         connections_max: int = CONNECTIONS_MAX,
         waiting_max: int = WAITING_JOBS_MAX,
+        relay: str | None = None,
+        bounds: Bounds = BOUNDS,
+        entropy: Entropy | None = None,
     ) -> PostgresStore:
         """Open a store whose schema ``migrate`` has made.
 
         Args:
-            url: As asyncpg takes it: ``postgresql://user:password@host:port/database``.
+            url: As asyncpg takes it: ``postgresql://user:password@host:port/database``. With ``?pooler=transaction`` behind a
+                pooler that is not recognised by itself.
             clock: Gives every statement its time, for tests; ``None`` for the server's own.
             schema: Where everything of ours is.
             connections_max: The most connections of this process, besides one for wake-ups.
             waiting_max: How many jobs may wait in one queue before submit refuses more.
+            relay: The folder in which the node's supervisor passes wake-ups on; ``None`` to listen for oneself.
+            bounds: How long things may take.
+            entropy: Jitter; ``None`` for the machine's.
 
         Raises:
+            ConfigError: The address says something of a pooler that means nothing.
             StoreUnavailableError: The server cannot be reached.
             SchemaVersionError: The schema is missing, or older or newer than this code.
         """
-        server = Server(url, schema, connections_max=connections_max)
+        server = Server(url, schema, connections_max=connections_max, bounds=bounds, entropy=entropy)
         try:
             await check_version(server)
         except BaseException:
             await server.close()
             raise
-        return cls(server, clock, waiting_max)
+        return cls(server, clock, waiting_max, relay=relay)
 
     @property
     def url(self) -> str:
@@ -85,6 +95,10 @@ class PostgresStore(PostgresIntake, PostgresClaims, PostgresMembers, PostgresRea
     def listen(self, name: str, heard: Callable[[Wake], None]) -> Callable[[], None]:
         """Call ``heard`` on the running event loop for each wake-up; returns what ends it."""
         return self._wakes.listen(name, heard)
+
+    def relay(self, folder: str) -> Callable[[], None]:
+        """Pass on what is heard to the workers that listen in that folder; returns what ends it."""
+        return self._wakes.relay(folder)
 
     def tell(self, wake: Wake) -> None:
         """Send a wake-up to every listener that it concerns. Never blocks, never raises; may be lost."""

@@ -1,9 +1,16 @@
-"""Wake-ups through LISTEN and NOTIFY.
+"""Wake-ups through LISTEN and NOTIFY: one connection that listens a node, and for every other process that wants to hear.
 
-    a function's pg_notify ──commit──▶ channel = schema ──▶ one LISTEN connection a process ──▶ every listener in it
+    a function's pg_notify ──commit──▶ channel = schema ──▶ ear ──▶ listeners of this process
+                                                             └──▶ relay ──▶ workers of this node
 
 Statements notify by themselves, in their own transaction: what was not committed wakes nobody. When the connection was lost,
 each listener is told to look everywhere, since nobody knows what it missed; and so when it begins to listen.
+
+Invariants, each with the test that holds it:
+    A node has one connection that listens.                      tests/postgres/test_listen.py
+    It listens again by itself, and says "look everywhere".      tests/postgres/test_listen.py
+    A commit sends one notification.                             tests/postgres/test_listen.py
+    Without LISTEN, and without the relay, all is found.         tests/postgres/test_pooler.py, test_listen.py
 """
 
 from __future__ import annotations
@@ -11,57 +18,63 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
-import msgspec
-from msgspec import Struct, structs
-
-from rota.errors import RotaError, StoreError
-from rota.model.token import token_from_text, token_text
-from rota.store.port import Wake, Woken
+from rota.errors import RotaError, StoreReadOnlyError
+from rota.store.port import Wake
+from rota.store.postgres.ear import Ear
 from rota.store.postgres.errors import DRIVER_ERRORS
+from rota.store.postgres.notices import EVERYTHING, written
 from rota.store.postgres.server import Server
+from rota.store.relay import Relay
+from rota.store.wakes import Heard, Sockets, parts_for
 
-_BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_TEXT_BYTES_MAX = 7_900
-_EVERYTHING = Wake(woken=None, settled=None, is_epoch=True, is_alone=True)
 _log = logging.getLogger("rota.store.postgres")
 
 
-class _News(Struct, omit_defaults=True):
-    """A notification's payload."""
-
-    w: list[tuple[int, int, int]] | None = []
-    c: list[str] = []
-    s: list[str] | None = []
-    e: bool = False
-    a: bool = False
-
-
-_decoder = msgspec.json.Decoder(_News)
-
-
 class PostgresWakes:
-    """``rota.store.port.Wakes`` on PostgreSQL."""
+    """``rota.store.port.Wakes`` on PostgreSQL.
 
-    def __init__(self, server: Server) -> None:
+    Args:
+        server: The road to the server.
+        relay: The folder through which this process's node passes wake-ups on; ``None`` to hear for oneself.
+    """
+
+    def __init__(self, server: Server, relay: str | None = None) -> None:
         self._server = server
-        self._listeners: dict[object, Callable[[Wake], None]] = {}
-        self._ear: asyncio.Task[None] | None = None
+        self._listeners: dict[tuple[str, object], Heard] = {}
+        self._relayed = None if relay is None else Sockets(Path(relay))
+        self._relay: Relay | None = None
+        self._ear = Ear(server, self._pass_on, self._has_workers)
         self._told: set[asyncio.Task[None]] = set()
 
-    def listen(self, name: str, heard: Callable[[Wake], None]) -> Callable[[], None]:
-        """Call ``heard`` on the running event loop for each wake-up; returns what ends it."""
+    def listen(self, name: str, heard: Heard) -> Callable[[], None]:
+        """Call ``heard`` on the running event loop for each wake-up that concerns this name; returns what ends it."""
+        if self._relayed is not None:
+            try:
+                return self._listen_to_relay(self._relayed, name, heard)
+            except StoreReadOnlyError as problem:
+                _log.warning("%s This process listens for itself.", problem)
         mark = (name, object())
         self._listeners[mark] = heard
-        if self._ear is None or self._ear.done():
-            self._ear = asyncio.get_running_loop().create_task(self._hear())
+        self._ear.open()
 
         def end() -> None:
             self._listeners.pop(mark, None)
-            if not self._listeners and self._ear is not None:
-                self._ear.cancel()
-                self._ear = None
+            self._rest()
+
+        return end
+
+    def relay(self, folder: str) -> Callable[[], None]:
+        """Pass on what is heard to those who listen in that folder, from now on; returns what ends it."""
+        self._relay = relay = Relay(folder)
+        self._ear.open()
+
+        def end() -> None:
+            if self._relay is relay:
+                self._relay = None
+                relay.close()
+                self._rest()
 
         return end
 
@@ -71,7 +84,7 @@ class PostgresWakes:
         What a statement did has been told by the statement itself; this is for what no statement knows.
         """
         try:
-            task = asyncio.get_running_loop().create_task(self._notify(_written(wake)))
+            task = asyncio.get_running_loop().create_task(self._notify(written(wake)))
         except RuntimeError:
             return
         self._told.add(task)
@@ -80,11 +93,45 @@ class PostgresWakes:
     async def deafen(self) -> None:
         """End listening and telling."""
         self._listeners.clear()
-        tasks = [*self._told, *([self._ear] if self._ear else [])]
+        if self._relay is not None:
+            self._relay.close()
+            self._relay = None
+        if self._relayed is not None:
+            self._relayed.close()
+        ear = self._ear.shut()
+        tasks = [*self._told, *([ear] if ear else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._ear = None
+
+    def _listen_to_relay(self, relayed: Sockets, name: str, heard: Heard) -> Callable[[], None]:
+        """Listen in the node's folder; begin with what may have been missed."""
+        stop = relayed.listen(name, heard)
+        part = parts_for(_kind(name), EVERYTHING)
+        first = asyncio.get_running_loop().call_soon(heard, part) if part is not None else None
+
+        def end() -> None:
+            if first is not None:
+                first.cancel()
+            stop()
+
+        return end
+
+    def _rest(self) -> None:
+        """Stop hearing when nobody is left to be told."""
+        if not self._listeners and self._relay is None:
+            self._ear.shut()
+
+    def _has_workers(self) -> bool:
+        return self._relay is not None or any(_kind(name) == "worker" for name, _ in self._listeners)
+
+    def _pass_on(self, wake: Wake) -> None:
+        for (name, _), heard in list(self._listeners.items()):
+            part = parts_for(_kind(name), wake)
+            if part is not None:
+                heard(part)
+        if self._relay is not None:
+            self._relay.pass_on(wake)
 
     async def _notify(self, text: str) -> None:
         try:
@@ -93,62 +140,6 @@ class PostgresWakes:
         except (RotaError, *DRIVER_ERRORS):
             _log.debug("a wake-up was lost", exc_info=True)
 
-    async def _hear(self) -> None:
-        failures = 0
-        while True:
-            try:
-                connection = await self._server.connect()
-            except StoreError:
-                await asyncio.sleep(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)])
-                failures += 1
-                continue
-            try:
-                lost = asyncio.Event()
-                connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(self._server.schema, self._heard)
-                failures = 0
-                # Asked once the ear is open: what comes later is heard.
-                cancels = await self._server.call("list_cancels", writes=False)
-                self._pass_on(structs.replace(_EVERYTHING, cancels=[record[0] for record in cancels]))
-                await lost.wait()
-            except (StoreError, *DRIVER_ERRORS):
-                failures += 1
-            finally:
-                connection.terminate()
-            await asyncio.sleep(_BACKOFF_SECONDS[0])
 
-    def _heard(self, _connection: Any, _pid: int, _channel: str, text: str) -> None:
-        try:
-            self._pass_on(_read(text))
-        except (msgspec.DecodeError, RotaError):
-            self._pass_on(_EVERYTHING)
-
-    def _pass_on(self, wake: Wake) -> None:
-        for heard in list(self._listeners.values()):
-            heard(wake)
-
-
-def _read(text: str) -> Wake:
-    news = _decoder.decode(text)
-    return Wake(
-        woken=None if news.w is None else [Woken(*each) for each in news.w],
-        cancels=[token_from_text(each) for each in news.c],
-        settled=None if news.s is None else [token_from_text(each) for each in news.s],
-        is_epoch=news.e,
-        is_alone=news.a,
-    )
-
-
-def _written(wake: Wake) -> str:
-    news = _News(
-        w=None if wake.woken is None else [(each.queue_id, each.slot, each.place) for each in wake.woken],
-        c=[token_text(token) for token in wake.cancels],
-        s=None if wake.settled is None else [token_text(token) for token in wake.settled],
-        e=wake.is_epoch,
-        a=wake.is_alone,
-    )
-    text = msgspec.json.encode(news).decode()
-    if len(text) > _TEXT_BYTES_MAX:
-        news.w, news.s, news.c = None, None, news.c[:100]
-        text = msgspec.json.encode(news).decode()
-    return text
+def _kind(name: str) -> str:
+    return name.partition("-")[0]

@@ -18,8 +18,9 @@ from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.store.sqlite.connection import MEMORY, WriteMark, open_connection
 from rota.store.sqlite.reader import Reader
-from rota.store.sqlite.wakes import InProcess, Sockets, Switchboard
+from rota.store.sqlite.wakes import InProcess, Switchboard
 from rota.store.sqlite.writer import Writer
+from rota.store.wakes import Sockets
 
 _FOLDERS = ("wake", "proof")
 

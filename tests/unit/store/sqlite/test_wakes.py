@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from rota.store.port import Wake, Woken
-from rota.store.sqlite.wakes import InProcess, Sockets, parts_for
+from rota.store.sqlite.wakes import InProcess
+from rota.store.wakes import Sockets, parts_for
 
 WORK = Wake(woken=(Woken(queue_id=1, slot=2, place=3),))
 

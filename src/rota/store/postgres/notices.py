@@ -1,0 +1,67 @@
+"""What a notification says: JSON, as our functions write it and as ``tell`` does.
+
+    {"w": [[queue, slot, place], …] | null, "c": [token, …], "s": [token, …] | null, "e": bool, "a": bool}
+
+Null is "look everywhere": a notification holds 7,999 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from rota.errors import RotaError
+from rota.model.token import token_from_text, token_text
+from rota.store.port import Wake, Woken
+
+EVERYTHING: Final = Wake(woken=None, settled=None, is_epoch=True, is_alone=True)
+"""What is told when nobody knows what was missed."""
+
+_TEXT_BYTES_MAX: Final = 7_900
+_CANCELS_MAX: Final = 100
+
+
+class _News(Struct, omit_defaults=True):
+    """A notification's payload."""
+
+    w: list[tuple[int, int, int]] | None = []
+    c: list[str] = []
+    s: list[str] | None = []
+    e: bool = False
+    a: bool = False
+
+
+_decoder = msgspec.json.Decoder(_News)
+
+
+def read(text: str) -> Wake:
+    """Return what a notification says; everything, if it cannot be read."""
+    try:
+        news = _decoder.decode(text)
+        return Wake(
+            woken=None if news.w is None else [Woken(*each) for each in news.w],
+            cancels=[token_from_text(each) for each in news.c],
+            settled=None if news.s is None else [token_from_text(each) for each in news.s],
+            is_epoch=news.e,
+            is_alone=news.a,
+        )
+    except (msgspec.DecodeError, RotaError):
+        return EVERYTHING
+
+
+def written(wake: Wake) -> str:
+    """Return a wake-up as a notification; one that names too much says "everything"."""
+    news = _News(
+        w=None if wake.woken is None else [(each.queue_id, each.slot, each.place) for each in wake.woken],
+        c=[token_text(token) for token in wake.cancels],
+        s=None if wake.settled is None else [token_text(token) for token in wake.settled],
+        e=wake.is_epoch,
+        a=wake.is_alone,
+    )
+    text = msgspec.json.encode(news).decode()
+    if len(text) > _TEXT_BYTES_MAX:
+        news.w, news.s, news.c = None, None, news.c[:_CANCELS_MAX]
+        text = msgspec.json.encode(news).decode()
+    return text
