@@ -19,8 +19,8 @@ help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
 		while IFS='|' read -r verb says; do printf '  make %-12s %s\n' "$$verb" "$$says"; done
 
-demo: $(VENV)/.run  ## index Python's own standard library while a worker is killed; under a minute
-	@$(BIN)/python -m examples.stdlib_index
+demo: $(VENV)/.run  ## index Python's own standard library while a worker is killed; under a minute. ENGINE=postgres for a server
+	@ENGINE=$(ENGINE) $(BIN)/python -m examples.stdlib_index
 
 test: test-oldest test-newest  ## every test on the oldest Python that rota supports; on the newest found here all but the slowest kinds
 
@@ -49,8 +49,8 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter, links in the docs, h
 fix: $(VENV)/.dev  ## let ruff mend and format what it can
 	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet
 
-bench: $(VENV)/.dev  ## rota beside Huey on SQLite, in one run; ONLY=drain1,pickup for some of the rows
-	@$(BIN)/python -m bench $(ONLY)
+bench: $(VENV)/.dev $(if $(filter sqlite,$(ENGINE)),,$(VENV)-bench/.bench)  ## rota beside its peers, in one run; ENGINE=sqlite or postgres, ONLY=drain1,pickup, RUNS=1
+	@ENGINE=$(ENGINE) $(BIN)/python -m bench $(ONLY)
 
 lock: $(VENV)/.dev  ## pin what pyproject.toml asks for, with hashes, into requirements/
 	@scripts/lock $(BIN)/python
@@ -65,6 +65,10 @@ $(VENV)/.run: requirements/run.txt
 $(VENV)/.dev: requirements/dev.txt
 	@scripts/make_venv $(VENV) $< $(PYTHON)
 	@touch $@ $(VENV)/.run
+
+$(VENV)-bench/.bench: requirements/bench.txt
+	@scripts/make_venv $(@D) $< $(PYTHON)
+	@touch $@
 
 .venv-%/.dev: requirements/dev.txt
 	@scripts/make_venv $(@D) $< $(NEWEST)

@@ -15,7 +15,7 @@ from typing import Any
 
 from huey import SqliteHuey
 
-from bench import counters
+from bench import counters, run_log
 from bench.counters import Counter
 
 PAYLOAD = "x" * 180
@@ -33,6 +33,13 @@ def pickup(called_at: float, payload: str) -> None:
     waited = time.monotonic() - called_at
     with Path(os.environ["BENCH_PICKUP_LOG"]).open("a") as log:
         log.write(f"{waited * 1000:.4f}\n")
+
+
+@huey.task()
+def sleeper(number: int) -> None:
+    run_log.tell("start", number)
+    time.sleep(run_log.SLEEP_S)
+    run_log.tell("end", number)
 
 
 def bulk(jobs: int) -> dict[str, Any]:
@@ -76,8 +83,9 @@ def pickups(jobs: int, gap_s: float) -> dict[str, Any]:
 
 def worker() -> dict[str, Any]:
     """Wait at the gate, then work until killed."""
+    threads = 1 if os.environ["BENCH_MODE"] == "speed" else 4
     consumer = huey.create_consumer(
-        workers=1, worker_type="thread", periodic=False, initial_delay=0.001, backoff=1.0, max_delay=0.01
+        workers=threads, worker_type="thread", periodic=False, initial_delay=0.001, backoff=1.0, max_delay=0.01
     )
     gate = Path(os.environ["BENCH_GATE"])
     (gate.parent / f"ready-{os.getpid()}").touch()
@@ -88,16 +96,20 @@ def worker() -> dict[str, Any]:
 
 
 def main(verb: str, *words: str) -> dict[str, Any]:
-    """Do what the command line says."""
+    """Do what the command line says. The size of batches and the kind of jobs are for those who have such."""
     match verb:
         case "bulk":
             return bulk(int(words[0]))
         case "single":
             return single(float(words[0]))
         case "flow":
-            return flow(float(words[0]), int(words[1]))
+            return flow(float(words[0]), int(words[2]))
         case "pickups":
             return pickups(int(words[0]), float(words[1]))
+        case "sleepers":
+            for number in range(int(words[0])):
+                sleeper(number)
+            return {}
         case "worker":
             return worker()
         case "outstanding":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.side import ROOT, Side, Workers, until
+import apsw
+
+from bench.side import Side, Workers
 
 
 class HueySide(Side):
@@ -19,38 +19,27 @@ class HueySide(Side):
     @property
     def environment(self) -> dict[str, str]:
         """The environment of clients and workers."""
-        return super().environment | {
-            "BENCH_HUEY_DB": str(self.database),
-            "BENCH_GATE": str(self.folder / "gate"),
-        }
+        return super().environment | {"BENCH_HUEY_DB": str(self.folder / "huey.db")}
 
-    def preload(self, jobs: int) -> None:
-        """Put in no-op jobs."""
-        self.call("bulk", jobs)
+    def checkpoint(self) -> None:
+        """Move what the preload left in the write-ahead log into the database."""
+        checkpoint(str(self.folder / "huey.db"))
 
     @contextmanager
-    def workers(self, processes: int) -> Iterator[Workers]:
+    def workers(self, processes: int, *, mode: str = "speed") -> Iterator[Workers]:
         """Start consumers that wait for the gate."""
-        with (self.folder / "consumer.log").open("wb") as log:
-            program = [sys.executable, "-m", self.client, "worker"]
-            started = [
-                subprocess.Popen(
-                    program,
-                    env=self.environment,
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-                for _ in range(processes)
-            ]
-            workers = Workers(started, (self.folder / "gate").touch)
-            try:
-                until("Huey's consumers", lambda: len(list(self.folder.glob("ready-*"))) == processes)
-                yield workers
-            finally:
-                workers.stop()
+        with self.gated(
+            lambda log: [self.start(log, self.python, "-m", self.client, "worker", mode=mode) for _ in range(processes)]
+        ) as workers:
+            yield workers
 
     def outstanding(self) -> int:
         """Return how many jobs wait. Huey takes a job out of its store before it runs it."""
         return int(self.call("outstanding")["jobs"])
+
+
+def checkpoint(path: str) -> None:
+    """Move what is in a database's write-ahead log into the database."""
+    connection = apsw.Connection(path)
+    connection.pragma("wal_checkpoint(TRUNCATE)")
+    connection.close()

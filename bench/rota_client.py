@@ -11,34 +11,48 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from bench import counters
-from bench.rota_app import PAYLOAD, Load, keyed, noop, pickup
+from bench.rota_app import LARGE, PAYLOAD, Load, keyed, noop, pickup, sleeper
 
 KEYS = 10_000
 CALLERS = 64
+LATER = timedelta(hours=1)
+RANKS = (0, 5, 10)
+"""Three priorities, in turn."""
+
+EVERY = {"all": 1, "half": 2, "tenth": 10}
+"""Of so many jobs one has a key."""
 
 
-def load(number: int, share: str) -> Load:
-    """Return a job's argument with one of 10,000 keys: on every job, or on every second one."""
-    if share == "half":
-        return Load(None if number % 2 else f"key-{number // 2 % KEYS}", PAYLOAD)
-    return Load(f"key-{number % KEYS}", PAYLOAD)
+def load(number: int, kind: str) -> Load:
+    """Return a job's argument: with one of 10,000 keys on every job, every second or every tenth; or with the hot key."""
+    if kind == "hot":
+        return Load("the hot key", PAYLOAD)
+    every = EVERY[kind]
+    return Load(f"key-{number // every % KEYS}" if number % every == 0 else None, PAYLOAD)
 
 
-def bulk(jobs: int, batch: int, share: str, delay_s: float) -> dict[str, Any]:
+def bulk(jobs: int, batch: int, kind: str) -> dict[str, Any]:
     """Submit in batches. The arguments are made before the clock starts; writing them down is part of submitting."""
     starts = range(0, jobs, batch)
-    if share == "none":
-        task = noop.options(delay=timedelta(seconds=delay_s)) if delay_s else noop
-        payloads = [PAYLOAD] * batch
-        began = time.monotonic()
-        for start in starts:
-            task.submit_many(payloads[: jobs - start])
-    else:
-        loads = [[load(number, share) for number in range(start, min(start + batch, jobs))] for start in starts]
+    if kind in EVERY or kind == "hot":
+        loads = [[load(number, kind) for number in range(start, min(start + batch, jobs))] for start in starts]
         began = time.monotonic()
         for some in loads:
             keyed.submit_many(some)
+    elif kind == "ranked":
+        tasks = [noop.options(priority=rank) for rank in RANKS]
+        began = time.monotonic()
+        for number, start in enumerate(starts):
+            tasks[number % len(tasks)].submit_many([PAYLOAD] * min(batch, jobs - start))
+    else:
+        task = noop.options(delay=LATER) if kind == "scheduled" else noop
+        payloads = [LARGE if kind == "large" else PAYLOAD] * batch
+        began = time.monotonic()
+        for start in starts:
+            task.submit_many(payloads[: jobs - start])
     return {"rate": jobs / (time.monotonic() - began)}
 
 
@@ -80,10 +94,10 @@ def flow(seconds: float, batch: int, ahead_max: int) -> dict[str, Any]:
     return {"rate": counters.read(folder).count / (time.monotonic() - began)}
 
 
-def pickups(jobs: int, gap_s: float, share: str) -> dict[str, Any]:
+def pickups(jobs: int, gap_s: float, kind: str) -> dict[str, Any]:
     """Submit one job now and then to an idle worker."""
     for number in range(jobs):
-        task = pickup.options(key=f"key-{number}") if share == "all" else pickup
+        task = pickup.options(key=f"key-{number}") if kind == "all" else pickup
         task.submit(time.monotonic(), PAYLOAD)
         time.sleep(gap_s)
     return {}
@@ -93,15 +107,19 @@ def main(verb: str, *words: str) -> dict[str, Any]:
     """Do what the command line says."""
     match verb:
         case "bulk":
-            return bulk(int(words[0]), int(words[1]), words[2], float(words[3]))
+            return bulk(int(words[0]), int(words[1]), words[2])
         case "single":
             return single(float(words[0]))
         case "callers":
-            return asyncio.run(callers(float(words[0])))
+            return uvloop.run(callers(float(words[0])))
         case "flow":
             return flow(float(words[0]), int(words[1]), int(words[2]))
         case "pickups":
             return pickups(int(words[0]), float(words[1]), words[2])
+        case "sleepers":
+            for number in range(int(words[0])):
+                sleeper.submit(number)
+            return {}
     raise SystemExit(f"unknown verb {verb}")
 
 

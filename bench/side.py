@@ -1,4 +1,4 @@
-"""What a row needs of each of the two: a store, clients, workers."""
+"""What a row needs of each side: a store, clients, workers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import apsw
-
-from bench import counters
+from bench import counters, run_log
+from bench.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
 WAIT_S = 60.0
@@ -40,27 +39,40 @@ def until(what: str, is_so: Callable[[], bool], *, seconds: float = WAIT_S, ever
 
 
 class Side:
-    """One of the two, with a folder of its own on the disk under measurement.
+    """One of those that are measured, with a folder of its own.
 
     Args:
         folder: Emptied at ``fresh``.
+
+    Attributes:
+        database: Its PostgreSQL database; ``None`` on SQLite.
+        notes: What a measurement found besides its figures; goes into the JSON.
     """
 
     name = ""
     client = ""
+    database: Database | None = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.counters = folder / "counters"
         self.pickup_log = folder / "pickup.log"
-        self.database = folder / f"{self.name}.db"
+        self.run_log = folder / "runs.log"
+        self.notes: dict[str, Any] = {}
+
+    @property
+    def python(self) -> str:
+        """The interpreter of clients and workers."""
+        return sys.executable
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment of clients and workers."""
         return os.environ | {
             counters.VARIABLE: str(self.counters),
+            run_log.VARIABLE: str(self.run_log),
             "BENCH_PICKUP_LOG": str(self.pickup_log),
+            "BENCH_GATE": str(self.folder / "gate"),
             "PYTHONPATH": str(ROOT),
         }
 
@@ -76,33 +88,61 @@ class Side:
         Raises:
             BenchError: It failed.
         """
-        program = [sys.executable, "-m", self.client, *map(str, words)]
+        program = [self.python, "-m", self.client, *map(str, words)]
         done = subprocess.run(program, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BenchError(f"{' '.join(program)} failed:\n{done.stderr[-3000:]}")
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
-    def checkpoint(self) -> None:
-        """Move what the preload left in the write-ahead log into the database, so that no worker has to pay for it."""
-        connection = apsw.Connection(str(self.database))
-        connection.pragma("wal_checkpoint(TRUNCATE)")
-        connection.close()
+    def start(self, log: IO[bytes], *program: str, mode: str = "speed") -> subprocess.Popen[bytes]:
+        """Start a worker process."""
+        return subprocess.Popen(
+            program,
+            env=self.environment | {"BENCH_MODE": mode},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
-    def preload(self, jobs: int) -> None:
+    def checkpoint(self) -> None:
+        """Bring the store to rest after a preload, so that no worker has to pay for it."""
+
+    def preload(self, jobs: int, kind: str = "plain") -> None:
         """Put in no-op jobs."""
-        raise NotImplementedError
+        self.call("bulk", jobs, 1_000, kind)
 
     def single(self, seconds: float) -> float:
         """Return submits a second of one synchronous caller."""
         return float(self.call("single", seconds)["rate"])
 
-    @contextmanager
-    def workers(self, processes: int) -> Iterator[Workers]:
-        """Start workers that wait at the gate; end them with the block."""
+    def workers(self, processes: int, *, mode: str = "speed") -> AbstractContextManager[Workers]:
+        """Start worker processes that wait at the gate; end them with the block.
+
+        Args:
+            mode: "speed", or in a measurement of recovery "default" or "recovery": its own best settings for that.
+        """
         raise NotImplementedError
 
+    @contextmanager
+    def gated(self, started: Callable[[IO[bytes]], list[subprocess.Popen[bytes]]]) -> Iterator[Workers]:
+        """Start workers that wait until the gate's file is there, each as a process that tells when it is ready."""
+        with (self.folder / "workers.log").open("wb") as log:
+            workers = Workers(started(log), (self.folder / "gate").touch)
+            try:
+                until(f"the workers of {self.name}", lambda: self._are_ready(workers))
+                yield workers
+            except BenchError as error:
+                raise BenchError(f"{error}\n{(self.folder / 'workers.log').read_text()[-2000:]}") from error
+            finally:
+                workers.stop()
+
+    def _are_ready(self, workers: Workers) -> bool:
+        workers.check()
+        return len(list(self.folder.glob("ready-*"))) == len(workers.processes)
+
     def outstanding(self) -> int:
-        """Return how many jobs the store still has to do."""
+        """Return how many jobs the store still has to do; on PostgreSQL whether there is one."""
         raise NotImplementedError
 
     def pickups_ms(self) -> list[float]:
@@ -119,7 +159,7 @@ class Workers:
     """
 
     def __init__(self, processes: list[subprocess.Popen[bytes]], open_gate: Callable[[], None]) -> None:
-        self._processes = processes
+        self.processes = processes
         self.open_gate = open_gate
 
     def check(self) -> None:
@@ -128,24 +168,24 @@ class Workers:
         Raises:
             BenchError: It has.
         """
-        if ended := [process.args for process in self._processes if process.poll() is not None]:
+        if ended := [process.args for process in self.processes if process.poll() is not None]:
             raise BenchError(f"a worker has ended: {ended}")
 
     @property
     def pids(self) -> list[int]:
         """All processes, with those that they have started."""
         parents = parents_of_all()
-        found = {process.pid for process in self._processes}
+        found = {process.pid for process in self.processes}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more
         return sorted(found)
 
     def stop(self) -> None:
         """End them: politely, then not."""
-        for process in self._processes:
+        for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        for process in self._processes:
+        for process in self.processes:
             try:
                 process.wait(40)
             except subprocess.TimeoutExpired:

@@ -1,19 +1,24 @@
-"""The rows by name, what each is to reach, and how the table is printed."""
+"""What a row of the table is, how it is measured, and how it is printed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
-from bench.huey_side import HueySide
-from bench.rota_side import RotaSide
-from bench.rows.drain import drain, drain_first
-from bench.rows.flow import flow
-from bench.rows.idle import idle
-from bench.rows.pickup import pickup
+from rich.table import Table
+
+from bench.side import BenchError, Side
 
 Figures = tuple[float, ...]
+Measure = Callable[[Any], Figures]
+Sides = Mapping[str, Side]
+Reached = Callable[[Mapping[str, Figures]], bool]
+
+NEVER = math.inf
+"""The figure of what did not come within the time that was given."""
 
 
 @dataclass(frozen=True)
@@ -23,167 +28,126 @@ class Row:
     Attributes:
         title: As it is printed.
         unit: Of the figures, "/s" or "ms" or so.
-        rota: Measures rota.
-        huey: Measures Huey; ``None`` where it has nothing of the kind.
-        reach: What is to be reached, as printed.
-        is_reached: Whether these figures of rota, beside those of Huey, do.
+        measures: How each side is measured, by name; a side that has nothing of the kind is left out.
+        reach: What is to be reached, as printed; empty where the figures are only told.
+        is_reached: Whether these figures, by side, do.
         runs_max: The most times that it is measured: once for what takes long.
+        is_named_only: Whether it is measured only when asked for by name.
     """
 
     title: str
     unit: str
-    rota: Callable[[RotaSide], Figures]
-    huey: Callable[[HueySide], Figures] | None
-    reach: str
-    is_reached: Callable[[Figures, Figures], bool]
+    measures: Mapping[str, Measure]
+    reach: str = ""
+    is_reached: Reached = lambda _: True
     runs_max: int = 3
+    is_named_only: bool = False
 
 
-def at_least(rate: float) -> Callable[[Figures, Figures], bool]:
-    """Ask for so high a first figure."""
-    return lambda rota, _: rota[0] >= rate
+def at_least(rate: float, *, times: float = 0.0, peer: str = "") -> Reached:
+    """Ask for so high a first figure, and for so many times a peer's, if it has one."""
+
+    def is_reached(figures: Mapping[str, Figures]) -> bool:
+        own, theirs = figures["rota"][0], figures.get(peer)
+        return own >= rate and (theirs is None or own >= times * theirs[0])
+
+    return is_reached
 
 
-def keyed_drain(share: str, jobs: int = 60_000) -> Callable[[RotaSide], Figures]:
-    """Measure a drain of jobs of which so many have one of 10,000 keys."""
-    return lambda side: (drain(side, jobs, 1, lambda: side.call("bulk", jobs, 1_000, share, 0)),)
-
-
-def bulk(share: str, jobs: int = 200_000) -> Callable[[RotaSide], Figures]:
-    """Measure submitting 1,000 a call."""
-
-    def measure(side: RotaSide) -> Figures:
-        side.fresh()
-        return (float(side.call("bulk", jobs, 1_000, share, 0)["rate"]),)
-
-    return measure
-
-
-def huey_bulk(side: HueySide) -> Figures:
-    """Measure Huey's submits; it has no call for many."""
-    side.fresh()
-    return (float(side.call("bulk", 10_000)["rate"]),)
-
-
-def single(side: RotaSide | HueySide) -> Figures:
-    """Measure one synchronous caller."""
-    side.fresh()
-    return (side.single(3.0),)
-
-
-def callers(side: RotaSide) -> Figures:
-    """Measure 64 asynchronous callers."""
-    side.fresh()
-    return (float(side.call("callers", 3.0)["rate"]),)
-
-
-FEW, MANY = 20_000, 1_000_000
-
-
-def crowd(delay_s: int) -> Callable[[RotaSide], Figures]:
-    """Measure the first 20,000 jobs with a million others waiting, or scheduled for later; then the same without them.
-
-    Returns the ratio, then the two rates.
-    """
-
-    def measure(side: RotaSide) -> Figures:
-        def among_many() -> None:
-            side.preload(FEW)
-            side.call("bulk", MANY, 10_000, "none", delay_s)
-
-        crowded = drain_first(side, FEW, among_many)
-        empty = drain_first(side, FEW, lambda: side.preload(FEW))
-        return crowded / empty, crowded, empty
-
-    return measure
-
-
-ROWS: dict[str, Row] = {
-    "drain1": Row(
-        "drain, 1 worker process", "/s",
-        lambda side: (drain(side, 200_000, 1),), lambda side: (drain(side, 10_000, 1),),
-        "60,000", at_least(60_000),
-    ),
-    "drain2": Row(
-        "drain, 2 worker processes", "/s",
-        lambda side: (drain(side, 200_000, 2),), lambda side: (drain(side, 10_000, 2),),
-        "70,000", at_least(70_000),
-    ),
-    "bulk": Row("submit, 1,000 a call", "/s", bulk("none"), huey_bulk, "150,000", at_least(150_000)),
-    "bulk_half": Row("the same, half with a key", "/s", bulk("half"), None, "100,000", at_least(100_000)),
-    "bulk_all": Row("the same, all with a key", "/s", bulk("all"), None, "100,000", at_least(100_000)),
-    "drain_half": Row("drain, half with one of 10,000 keys", "/s", keyed_drain("half"), None, "30,000", at_least(30_000)),
-    "drain_all": Row("drain, all with one of 10,000 keys", "/s", keyed_drain("all"), None, "15,000", at_least(15_000)),
-    "single": Row(
-        "submit, one sync caller", "/s", single, single, "1.0 x Huey", lambda rota, huey: rota[0] >= huey[0]
-    ),
-    "callers": Row("submit, 64 async callers", "/s", callers, None, "40,000", at_least(40_000)),
-    "flow": Row(
-        "producer and worker together", "/s",
-        lambda side: (flow(side),), lambda side: (flow(side),), "40,000", at_least(40_000),
-    ),
-    "pickup": Row(
-        "idle pick-up, p50 / p99", "ms", pickup, pickup, "1.0 / 3.0", lambda rota, _: rota[0] <= 1 and rota[1] <= 3
-    ),
-    "pickup_keyed": Row(
-        "idle pick-up with a key, p50 / p99", "ms", lambda side: pickup(side, "all"), None, "(told)", lambda *_: True
-    ),
-    "waiting": Row(
-        "first 20,000 among 1,000,000 waiting", "x, /s, /s", crowd(0), None, "0.9 x", at_least(0.9)
-    ),
-    "scheduled": Row(
-        "20,000 beside 1,000,000 scheduled", "x, /s, /s", crowd(3_600), None, "0.9 x", at_least(0.9)
-    ),
-    "idle": Row(
-        "idle node with 2 workers", "% of a core, MiB", idle, idle, "1.0 / 60",
-        lambda rota, _: rota[0] <= 1 and rota[1] <= 60, runs_max=1,
-    ),
-}  # fmt: skip
+def at_most(*limits: float) -> Reached:
+    """Ask for figures that are no higher than these."""
+    return lambda figures: all(own <= limit for own, limit in zip(figures["rota"], limits, strict=False))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A row with its figures: the median of the runs, and all of them."""
+    """A row with its figures: by side the median of the runs, and all of them.
 
+    Attributes:
+        failed: What went wrong, by side.
+        notes: What was found besides, by side.
+    """
+
+    engine: str
     name: str
-    rota: Figures
-    huey: Figures
-    rota_runs: list[Figures]
-    huey_runs: list[Figures]
+    row: Row
+    runs: Mapping[str, list[Figures]]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
-    def row(self) -> Row:
-        """What was measured."""
-        return ROWS[self.name]
+    def figures(self) -> dict[str, Figures]:
+        """The median of each figure."""
+        return {side: middle(runs) for side, runs in self.runs.items() if runs}
 
     @property
     def is_reached(self) -> bool:
         """Whether the row reaches what it should."""
-        return self.row.is_reached(self.rota, self.huey)
+        return "rota" in self.figures and self.row.is_reached(self.figures)
 
-    def cells(self) -> list[str]:
-        """Return the row as printed."""
-        is_rate = self.row.unit == "/s" and bool(self.huey)
-        return [
-            self.row.title,
-            " / ".join(map(told, self.rota)),
-            " / ".join(map(told, self.huey)) or "-",
-            f"{self.rota[0] / self.huey[0]:.1f} x" if is_rate else "",
-            self.row.unit,
-            self.row.reach,
-            "yes" if self.is_reached else "NO",
-        ]
+    def told(self, side: str) -> str:
+        """Return a side's figures as printed."""
+        if side in self.failed:
+            return "failed"
+        return " / ".join(map(told, self.figures.get(side, ()))) or "-"
+
+    def ratio(self, peers: list[str]) -> str:
+        """Return how many times the best peer's rate rota's is."""
+        best = max((self.figures[peer][0] for peer in peers if peer in self.figures), default=0.0)
+        own = self.figures.get("rota")
+        return f"{own[0] / best:.1f} x" if own and best and self.row.unit.startswith("/s") else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for the file; what never came is null."""
+        return {
+            "engine": self.engine,
+            "name": self.name,
+            "title": self.row.title,
+            "unit": self.row.unit,
+            "figures": {side: known(figures) for side, figures in self.figures.items()},
+            "runs": {side: [known(figures) for figures in runs] for side, runs in self.runs.items()},
+            "to_reach": self.row.reach,
+            "is_reached": self.is_reached,
+            "failed": dict(self.failed),
+            "notes": dict(self.notes),
+        }
 
 
-def measure(name: str, rota: RotaSide, huey: HueySide, runs: int) -> Measured:
-    """Measure one row, the two sides taking turns."""
-    row = ROWS[name]
-    rota_runs, huey_runs = [], []
+def measure(engine: str, name: str, row: Row, sides: Sides, runs: int) -> Measured:
+    """Measure one row, the sides taking turns. What fails for one side is told, and the others go on."""
+    measured = Measured(engine, name, row, {side: [] for side in row.measures if side in sides}, {}, {})
+    failed, notes = dict[str, str](), dict[str, dict[str, Any]]()
     for _ in range(min(runs, row.runs_max)):
-        rota_runs.append(row.rota(rota))
-        if row.huey:
-            huey_runs.append(row.huey(huey))
-    return Measured(name, middle(rota_runs), middle(huey_runs), rota_runs, huey_runs)
+        for side, figures in measured.runs.items():
+            if side in failed:
+                continue
+            sides[side].notes = {}
+            try:
+                figures.append(row.measures[side](sides[side]))
+            except BenchError as error:
+                failed[side] = str(error)
+            if sides[side].notes:
+                notes[side] = sides[side].notes
+    return Measured(engine, name, row, measured.runs, failed, notes)
+
+
+def table_of(title: str, measured: list[Measured], names: Mapping[str, str]) -> Table:
+    """Return one engine's table as printed.
+
+    Args:
+        names: How each side is called, by its name; rota first.
+    """
+    table = Table(title=title, title_justify="left")
+    peers = [side for side in names if side != "rota"]
+    for heading in ("", *names.values(), "rota / best", "unit", "to reach", "reached"):
+        is_figure = heading not in {"", "unit", "reached"}
+        table.add_column(heading, justify="right" if is_figure else "left")
+    for one in measured:
+        reached = ("yes" if one.is_reached else "NO") if one.row.reach else ""
+        table.add_row(
+            one.row.title, *map(one.told, names), one.ratio(peers), one.row.unit, one.row.reach or "(told)", reached
+        )
+    return table
 
 
 def middle(runs: list[Figures]) -> Figures:
@@ -191,6 +155,13 @@ def middle(runs: list[Figures]) -> Figures:
     return tuple(median(figures) for figures in zip(*runs, strict=True))
 
 
+def known(figures: Figures) -> list[float | None]:
+    """Return figures for a JSON file, which has no infinity."""
+    return [None if figure == NEVER else figure for figure in figures]
+
+
 def told(figure: float) -> str:
     """Return a figure with as many digits as mean something."""
-    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}"
+    if figure == NEVER:
+        return "never"
+    return f"{figure:,.0f}" if figure >= 100 or figure == int(figure) else f"{figure:.2f}"
