@@ -20,6 +20,7 @@ async def open_store(
     entropy: Entropy | None = None,
     write_mark: Any = None,
     config: Config | None = None,
+    relay: str | None = None,
 ) -> Store:
     """Open the store at a path or URL, making it if it is not there.
 
@@ -31,6 +32,7 @@ async def open_store(
         entropy: ``None`` for the machine's.
         write_mark: Told when a write transaction begins and ends (SQLite).
         config: Limits and time-outs; ``None`` for the defaults.
+        relay: The folder in which this process's node passes wake-ups on (PostgreSQL); ``None`` to listen for oneself.
 
     Raises:
         ConfigError: The address is empty, or PostgreSQL's driver is not installed.
@@ -39,7 +41,7 @@ async def open_store(
     """
     address, config = read_address(url), config or Config()
     if address.engine == POSTGRES:
-        return await _open_postgres(address.place, clock, config)
+        return await _open_postgres(address.place, clock, entropy, config, relay)
     from rota.store.sqlite.store import SqliteStore
 
     clock = clock or SystemClock()
@@ -75,12 +77,16 @@ async def migrate_store(url: str | Path, *, config: Config | None = None) -> lis
     return await migrate(address.place, config.schema)
 
 
-async def _open_postgres(url: str, clock: Clock | None, config: Config) -> Store:
+async def _open_postgres(
+    url: str, clock: Clock | None, entropy: Entropy | None, config: Config, relay: str | None
+) -> Store:
     try:
         from rota.store.postgres.store import PostgresStore
     except ImportError as error:
         raise _no_driver(error) from error
-    opened: Any = await PostgresStore.open(url, clock=clock, schema=config.schema, waiting_max=config.waiting_max)
+    opened: Any = await PostgresStore.open(
+        url, clock=clock, schema=config.schema, waiting_max=config.waiting_max, relay=relay, entropy=entropy
+    )
     store: Store = opened
     return store
 

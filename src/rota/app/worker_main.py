@@ -31,6 +31,7 @@ from rota.node.process import read_orders
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
 from rota.store.port import Settled, Store
+from rota.store.relay import relay_folder
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.running import RunningTable
 from rota.worker.worker import Worker
@@ -68,7 +69,8 @@ async def _work(start: WorkerStart, app: Rota, table: RunningTable, telemetry: T
     entropy = SystemEntropy(clock)
     code = FAILED
     try:
-        store = await open_store(start.store, entropy=entropy, write_mark=table, config=app.config)
+        relay = relay_folder(start.folder, start.order.node_id)
+        store = await open_store(start.store, entropy=entropy, write_mark=table, config=app.config, relay=relay)
         app.use_store(store)
         worker = Worker(
             store,

@@ -37,6 +37,7 @@ from rota.orchestrator.orchestrator import Orchestrator
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.store.port import Registered, Store, Wake
+from rota.store.relay import relay
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.order import CLOSED, DRAINED
 
@@ -168,9 +169,11 @@ class Supervisor:
             tend=self._tend,
         )
         stop_listening = self._store.listen(f"node-{me.id}", lambda wake: self._heard(wake, shifts))
+        stop_relaying = relay(self._store, self._liveness.folder, me.id)
         try:
             return await self._work(me, crew, shifts)
         finally:
+            stop_relaying()
             stop_listening()
 
     async def _work(self, me: Registered, crew: Crew, shifts: Shifts) -> int:
