@@ -134,6 +134,34 @@ class Reopened(Event, tag="reopened", frozen=True, kw_only=True):
     token: str
 
 
+class Released(Event, tag="released", frozen=True, kw_only=True):
+    """The store gave back what a worker held; by then its process must have been dead.
+
+    Attributes:
+        worker: The process, as in ``Started``; empty when it is not known.
+        jobs: How many went back.
+    """
+
+    worker: str
+    jobs: int
+
+
+class Sampled(Event, tag="sampled", frozen=True, kw_only=True):
+    """The store while all goes on: its rows, and what it counts itself.
+
+    Attributes:
+        live, finished: Rows of either table.
+        counted_live, counted_finished: Its own counts at the same instant.
+        keys_without_head: Keys that have a due job and no head.
+    """
+
+    live: int
+    finished: int
+    counted_live: int
+    counted_finished: int
+    keys_without_head: int = 0
+
+
 class Found(Event, tag="found", frozen=True, kw_only=True):
     """A row of the store when all was over."""
 
@@ -171,6 +199,8 @@ AnyEvent: TypeAlias = (
     | SettleStale
     | Cancelled
     | Reopened
+    | Released
+    | Sampled
     | Found
     | Counted
     | RingSeen

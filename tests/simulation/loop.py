@@ -1,0 +1,336 @@
+"""An event loop on virtual time: it never waits, opens nothing, and runs the coroutines of many processes.
+
+    handles of a process ──▶ its own line, first in first out     (a process's loop keeps its order)
+    processes            ──▶ one is drawn for each step           (between processes there is no order)
+    nothing to run       ──▶ time jumps to the next timer; none left: the history is over, or stuck
+
+Each handle belongs to the process in whose context it was made. So a process can be stopped (its handles wait), blocked (all
+but the one that blocks it) or dead (its handles are dropped): a dead process does nothing any more, not even in a ``finally``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from random import Random
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+STEPS_MAX = 400_000
+"""Of one history. A loop that turns without end is a fault, and no test may hang on it."""
+
+
+class Owner:
+    """Whatever can be run: a process, or the simulator itself.
+
+    Attributes:
+        name: For people.
+        rate: How fast its clock goes, in its seconds a true second.
+        ready: Its handles that may run.
+        is_alive: Once false, nothing of it ever runs again.
+        is_paused: It has been stopped by a signal.
+        is_blocked: Its loop is kept by user code.
+    """
+
+    def __init__(self, name: str, rate: float = 1.0) -> None:
+        self.name = name
+        self.rate = rate
+        self.ready: deque[Handle] = deque()
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.signals: dict[int, Callable[[], None]] = {}
+        self.is_alive = True
+        self.is_paused = False
+        self.is_blocked = False
+
+    @property
+    def can_run(self) -> bool:
+        """Whether its handles may run now."""
+        return self.is_alive and not self.is_paused and not self.is_blocked
+
+
+KERNEL = Owner("simulator")
+_owner: ContextVar[Owner] = ContextVar("simulated_process", default=KERNEL)
+
+
+class Handle:
+    """A callback that will be run, by its owner."""
+
+    __slots__ = ("_when", "args", "callback", "context", "is_cancelled", "owner")
+
+    def __init__(
+        self, owner: Owner, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, when: float
+    ) -> None:
+        self.owner = owner
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.is_cancelled = False
+        self._when = when
+
+    def cancel(self) -> None:
+        """Do not run it."""
+        self.is_cancelled = True
+        self.callback, self.args = _nothing, ()
+
+    def cancelled(self) -> bool:
+        """Whether it will not run."""
+        return self.is_cancelled
+
+    def when(self) -> float:
+        """Return its time, by its owner's clock."""
+        return self._when
+
+
+def _nothing() -> None:
+    return None
+
+
+class StuckError(Exception):
+    """The history cannot go on, or does not end."""
+
+
+class SimLoop(asyncio.BaseEventLoop):
+    """Runs one history.
+
+    Args:
+        chance: Which process is next.
+
+    Attributes:
+        now: True time, seconds from the beginning.
+        current: Whose handle is being run.
+        complaints: What callbacks raised and nobody caught.
+    """
+
+    def __init__(self, chance: Random) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.current = KERNEL
+        self.steps = 0
+        self.complaints: list[tuple[str, BaseException | str]] = []
+        self.owners: list[Owner] = [KERNEL]
+        self._draw = chance.random
+        self._runnable: list[Owner] = []
+        self._timers: list[tuple[float, int, Handle]] = []
+        self._number = 0
+        KERNEL.ready.clear()
+        KERNEL.tasks.clear()
+        KERNEL.is_alive = True
+
+    # ── what asyncio asks of a loop ──────────────────────────────────────────────────────────────────────────────────
+
+    def time(self) -> float:
+        """Return the current process's monotonic clock."""
+        return self.now * self.current.rate
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Run a callback as soon as its process may."""
+        if context is None:
+            context = copy_context()
+        owner = context.get(_owner, KERNEL)
+        handle = Handle(owner, callback, args, context, 0.0)
+        self._enqueue(owner, handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Run a callback after a while, by its process's clock."""
+        if context is None:
+            context = copy_context()
+        owner = context.get(_owner, KERNEL)
+        handle = Handle(owner, callback, args, context, self.time() + delay)
+        self._push(self.now + max(0.0, delay) / owner.rate, handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Run a callback at an instant of its process's clock."""
+        return self.call_later(when - self.time(), callback, *args, context=context)
+
+    def create_task(  # type: ignore[override]
+        self, coro: Any, *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[Any]:
+        """Run a coroutine in the current process, or in that of the context."""
+        owner = self.current if context is None else context.get(_owner, KERNEL)
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        owner.tasks.append(task)
+        return task
+
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
+        """Call this when the current process is sent a signal."""
+        self.current.signals[int(sig)] = lambda: callback(*args)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Let the current process die of a signal again."""
+        return self.current.signals.pop(int(sig), None) is not None
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep what went wrong in a callback. Tasks whose error nobody looked at are found in another way."""
+        if "handle" in context:
+            self.complaints.append((self.current.name, context.get("exception") or str(context["message"])))
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        """Refuse: nothing here may run in a thread."""
+        raise NotImplementedError(f"{func} was to run in a thread")
+
+    # ── the simulator ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def at(self, when: float, callback: Callable[..., Any], *args: Any) -> Handle:
+        """Run a callback of the simulator itself at a true time."""
+        handle = Handle(KERNEL, callback, args, _kernel_context, when)
+        self._push(when, handle)
+        return handle
+
+    def after(self, delay: float, callback: Callable[..., Any], *args: Any) -> Handle:
+        """Run a callback of the simulator itself after a true while."""
+        return self.at(self.now + delay, callback, *args)
+
+    def spawn(self, owner: Owner, main: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Begin a process."""
+        context = Context()
+        context.run(_owner.set, owner)
+        self.owners.append(owner)
+        return self.create_task(main, context=context)
+
+    def call_in(self, owner: Owner, callback: Callable[..., Any], *args: Any) -> None:
+        """Run a callback in a process, as a signal or a datagram does."""
+        context = Context()
+        context.run(_owner.set, owner)
+        self.call_soon(callback, *args, context=context)
+
+    def wake(self, owner: Owner) -> None:
+        """Let a process go on whose pause or blockage is over, or which has just been given something to do."""
+        if owner.ready and owner.can_run and owner not in self._runnable:
+            self._runnable.append(owner)
+
+    def halt(self, owner: Owner) -> None:
+        """Keep a process from running; whether it is dead, stopped or blocked is written in it."""
+        if owner in self._runnable:
+            self._runnable.remove(owner)
+        if not owner.is_alive:
+            owner.ready.clear()
+
+    def run_until(self, is_over: Callable[[], bool], time_max: float) -> None:
+        """Run until something is so; at most to a true time.
+
+        Raises:
+            StuckError: Nothing is left to run, or too much was.
+        """
+        asyncio._set_running_loop(self)
+        try:
+            while not is_over():
+                if not self._runnable and not self._advance(time_max):
+                    return
+                self._step()
+        finally:
+            asyncio._set_running_loop(None)
+
+    def _step(self) -> None:
+        runnable = self._runnable
+        index = int(self._draw() * len(runnable)) if len(runnable) > 1 else 0
+        owner = runnable[index]
+        handle = owner.ready.popleft()
+        if not owner.ready:
+            runnable.pop(index)
+        if handle.is_cancelled:
+            return
+        self.current = owner
+        self.steps += 1
+        if self.steps > STEPS_MAX:
+            raise StuckError(f"{self.steps} steps by {self.now:.3f} s: something turns without end, last {owner.name}")
+        try:
+            handle.context.run(handle.callback, *handle.args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.complaints.append((owner.name, error))
+        finally:
+            self.current = KERNEL
+
+    def _advance(self, time_max: float) -> bool:
+        """Go to the next timer; return whether there was one in time."""
+        timers = self._timers
+        while timers:
+            when, _, handle = timers[0]
+            if handle.is_cancelled or not handle.owner.is_alive:
+                heapq.heappop(timers)
+                continue
+            if when > time_max:
+                self.now = max(self.now, time_max)
+                return False
+            heapq.heappop(timers)
+            self.now = max(self.now, when)
+            self._enqueue(handle.owner, handle)
+            if self._runnable:
+                return True
+        raise StuckError(f"nothing is scheduled after {self.now:.3f} s")
+
+    def _push(self, when: float, handle: Handle) -> None:
+        self._number += 1
+        heapq.heappush(self._timers, (when, self._number, handle))
+
+    def _enqueue(self, owner: Owner, handle: Handle) -> None:
+        if not owner.is_alive:
+            return
+        if not owner.ready and owner.can_run:
+            self._runnable.append(owner)
+        owner.ready.append(handle)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def unseen_errors(self) -> list[tuple[str, BaseException]]:
+        """Return what tasks raised that nobody ever looked at."""
+        found = []
+        for owner in self.owners:
+            for task in owner.tasks:
+                if task.done() and not task.cancelled() and task._log_traceback:
+                    error = task.exception()
+                    if error is not None:
+                        found.append((owner.name, error))
+        return found
+
+    def dispose(self) -> None:
+        """End every coroutine that is left, so that none is ended by the garbage collector at some other time."""
+        asyncio._set_running_loop(self)
+        try:
+            for owner in self.owners:
+                owner.is_alive = False
+                owner.ready.clear()
+                for task in owner.tasks:
+                    _close(task)
+                owner.tasks.clear()
+            self._timers.clear()
+        finally:
+            asyncio._set_running_loop(None)
+        self._runnable.clear()
+        self.close()
+
+
+def _close(task: asyncio.Task[Any]) -> None:
+    """Close a coroutine; one that awaits something in a ``finally`` is closed there, too."""
+    if task.done():
+        if not task.cancelled():
+            task.exception()
+        return
+    coroutine: Any = task.get_coro()
+    for _ in range(50):
+        try:
+            coroutine.close()
+        except RuntimeError:
+            continue
+        except BaseException:
+            return
+        return
+
+
+_kernel_context = Context()

@@ -1,0 +1,132 @@
+"""What one history is made of, drawn from its seed: which faults, how often, how many of everything.
+
+Swarm testing: each seed has a subset of the faults. With all of them at once the strong ones hide the subtle ones; a worker
+that is always killed before it wakes never brings a stale outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+POLICIES = ("locks", "lease")
+"""The ways in which a node proves that it lives: file locks on one machine; counter leases on a machine each."""
+
+FAULTS = (
+    "worker_kill",
+    "supervisor_kill",
+    "keeper_kill",
+    "submitter_kill",
+    "worker_pause",
+    "supervisor_pause",
+    "node_pause",
+    "churn",
+    "deploy",
+    "wall_jump",
+    "drift",
+    "store_down",
+    "store_slow",
+    "store_full",
+    "store_refuse",
+    "lost_call",
+    "lost_reply",
+    "stalled_call",
+    "frozen_write",
+    "wake_lost",
+    "wake_late",
+    "wake_doubled",
+)
+"""Everything that can go wrong around the code."""
+
+USERS = ("cancel", "reopen", "pause_queue", "resubmit", "reuse_token", "queue_full", "wait")
+"""What people do."""
+
+KINDS = (
+    "quick",
+    "slow",
+    "fail_then_succeed",
+    "fail_for_good",
+    "fail_at_once",
+    "snooze",
+    "crash_once",
+    "crash_always",
+    "block",
+    "overrun",
+    "stubborn",
+    "modern",
+    "thread",
+    "thread_overrun",
+)
+"""What handlers do. ``modern`` is known to new code only."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One history.
+
+    Attributes:
+        seed: Everything below follows from it.
+        policy: How nodes prove that they live.
+        faults: Which faults there are.
+        users: Which users there are.
+        kinds: Which jobs there are.
+        nodes, workers: How many nodes, and worker processes in each.
+        concurrency: Jobs at once in a worker.
+        queues: How many queues.
+        jobs: How many jobs are submitted.
+        keys: How many keys; 0 for none.
+        keyed_share: Which share of the jobs has a key.
+        chaos_s: How long there are faults, in true seconds.
+        gap_s: From one fault to the next, about.
+        latency_s: Of a call to the store and of its reply each, at most.
+        drift: The rates of the machines lie within 1 to this.
+        is_guarded: Workers have a thread that watches their loop.
+    """
+
+    seed: int
+    policy: str
+    faults: tuple[str, ...]
+    users: tuple[str, ...]
+    kinds: tuple[str, ...]
+    nodes: int
+    workers: int
+    concurrency: int
+    queues: int
+    jobs: int
+    keys: int
+    keyed_share: float
+    chaos_s: float
+    gap_s: float
+    latency_s: float
+    drift: float
+    is_guarded: bool
+
+
+def draw_plan(seed: int, policy: str | None = None) -> Plan:
+    """Return the plan of a seed."""
+    chance = Random(f"plan {seed}")
+    policy_drawn = chance.choice(POLICIES)
+    density = chance.choice((0.0, 0.15, 0.3, 0.5))
+    faults = tuple(name for name in FAULTS if chance.random() < density)
+    users = tuple(name for name in USERS if chance.random() < 0.35)
+    kinds = tuple(name for name in KINDS if name == "quick" or chance.random() < 0.3)
+    keys = chance.choice((0, 1, 3, 8, 30))
+    return Plan(
+        seed=seed,
+        policy=policy or policy_drawn,
+        faults=faults,
+        users=users,
+        kinds=kinds,
+        nodes=chance.choice((1, 2, 2, 3)),
+        workers=chance.choice((1, 1, 2, 3)),
+        concurrency=chance.choice((1, 2, 4, 8)),
+        queues=chance.choice((1, 1, 1, 2)),
+        jobs=chance.randrange(20, 61),
+        keys=keys,
+        keyed_share=chance.choice((0.5, 1.0)) if keys else 0.0,
+        chaos_s=chance.uniform(2.0, 7.0),
+        gap_s=chance.choice((0.2, 0.5, 1.5)),
+        latency_s=chance.choice((0.001, 0.005, 0.03)),
+        drift=chance.choice((1.0, 1.2, 1.4)) if "drift" in faults else 1.0,
+        is_guarded=chance.random() < 0.15,
+    )

@@ -1,0 +1,54 @@
+"""A bounded number of histories, that a seed is one history, and the seeds of every fault that was found."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation import Verdict, run
+
+ROOT = Path(__file__).parents[2]
+
+
+def print_of(verdict: Verdict) -> str:
+    """Return a fingerprint of everything that was seen in a history."""
+    seen = "\n".join([*verdict.story, *map(repr, verdict.history), repr(sorted(verdict.counts.items()))])
+    return hashlib.sha256(seen.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("seed", range(1, 41))
+def test_every_truth_holds_whatever_goes_wrong(seed: int) -> None:
+    """A different mix of faults for each seed."""
+    verdict = run(seed, policy="locks")
+
+    assert verdict.violations == [], f"make sim SEED={seed} POLICY=locks"
+
+
+def test_the_same_seed_is_the_same_history() -> None:
+    """What cannot be repeated cannot be mended."""
+    one, other = (print_of(run(7, tells=True)) for _ in range(2))
+
+    assert one == other
+
+
+def test_a_seed_does_not_depend_on_how_python_hashes() -> None:
+    """Two processes, two orders of every set of bytes and of text."""
+    code = "from tests.simulation.test_simulation import print_of, run; print(print_of(run(7, tells=True)))"
+    prints = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": number},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for number in ("1", "77")
+    }
+
+    assert len(prints) == 1
