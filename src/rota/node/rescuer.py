@@ -115,8 +115,7 @@ class Rescuer:
             self._rescue(worker, blame, will, closed, keeps_files=keeps_files), name=f"rescue {worker.name}"
         )
         self._tasks[worker.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(worker.id, None))
-        task.add_done_callback(lambda _: closed.set())
+        task.add_done_callback(lambda done: self._has_ended(worker, done, closed))
         return closed
 
     async def _rescue(

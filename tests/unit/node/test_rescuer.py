@@ -72,6 +72,20 @@ async def test_a_store_that_does_not_answer_is_asked_again(
     assert told.counters["rescue.failed"] == 4
 
 
+async def test_a_rescue_that_fails_is_told_and_can_be_begun_anew(
+    rescuer: Rescuer, store: ScriptedStore, told: Telemetry
+) -> None:
+    """Nobody awaits it: an error of it would be seen only where nobody looks."""
+    store.close_worker = None  # type: ignore[method-assign, assignment]
+
+    closed = rescuer.rescue(worker(7, 1), BLAME, ())
+    await rescuer.drained()
+
+    assert told.counters["rescue.failed"] == 1
+    assert closed.is_set()
+    assert not rescuer.is_at_work_on(7)
+
+
 async def test_what_was_willed_is_settled_before_the_rest_is_released(
     rescuer: Rescuer, store: ScriptedStore, tmp_path: Path
 ) -> None:
