@@ -97,7 +97,8 @@ class Isolator:
         if self._ending.is_set():
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), self._entropy.uniform(seconds / 2, seconds))
+            async with asyncio.timeout(self._entropy.uniform(seconds / 2, seconds)):
+                await self._news.wait()
         self._news.clear()
 
 

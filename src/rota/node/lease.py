@@ -341,7 +341,8 @@ class Lease:
 
     async def _pause(self, wait_ns: int) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), max(0.0, wait_ns / 1e9))
+            async with asyncio.timeout(max(0.0, wait_ns / 1e9)):
+                await self._news.wait()
         self._news.clear()
 
     def _now(self) -> int:

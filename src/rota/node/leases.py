@@ -101,6 +101,11 @@ class Leases:
         """Where files of this host's processes lie."""
         return self._locks.folder
 
+    @property
+    def remembered(self) -> int:
+        """How many facts of others are kept, for tests of leaks."""
+        return len(self._sights) + len(self._lost) + len(self._orphaned)
+
     def hold(self, proof: str) -> None:
         """Take the file lock. The lease is kept by ``rota.node.lease``.
 
