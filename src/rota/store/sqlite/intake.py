@@ -33,7 +33,9 @@ _NEW: Final[frozenset[bytes]] = frozenset()
 
 Row = tuple[Any, ...]
 _SEQ, _TOKEN, _QUEUE, _HASH, _PRIORITY, _KEY, _DUE, _PAYLOAD, _MAY_BE_HEAD = 0, 1, 2, 4, 5, 6, 7, 12, 13
-"""Where things are in a row for ``insert_job``."""
+"""Where things are in a row for ``insert_headless``."""
+_FOR_HEAD = slice(0, _MAY_BE_HEAD)
+"""What ``insert_job`` takes of it."""
 
 
 class NotOnlyNew(Exception):
@@ -72,7 +74,7 @@ class Submission:
         first, unfinished = take_numbers(db, self.counted(jobs))
         rows = self.rows(jobs, first, set())
         woken = WokenSlots()
-        if run_rows(db, SQL["insert_job"], rows) < len(rows):
+        if insert(db, rows) < len(rows):
             rows = self._sort_out(db, rows, duplicates, woken, unfinished)
         self.refuse_if_full(unfinished, rows)
         told = self.woken(rows, heads_among(db, rows), woken)
@@ -88,7 +90,7 @@ class Submission:
         return Counter([queues[job.queue] for job in jobs])
 
     def rows(self, jobs: Sequence[NewJob], seq: int, seen: set[tuple[int, str]]) -> list[Row]:
-        """Return the values of ``insert_job``.
+        """Return the values of ``insert_headless``; in the place of ``head`` is whether it may be one.
 
         Args:
             seq: The number of the first.
@@ -107,7 +109,7 @@ class Submission:
             rows.append(
                 (
                     seq, job.token, queue_id, tasks[job.task], job.hash16, job.priority, key, due_at, job.expires_at, now,
-                    job.codec, job.meta, job.payload, may_be_head,
+                    job.codec, job.meta, job.payload, may_be_head, key is None and due_at is None,
                 )
             )  # fmt: skip
             seq += 1
@@ -243,7 +245,7 @@ def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submi
         first += len(submission.jobs)
     rows = list(chain.from_iterable(rows_of))
     is_full = max(unfinished.values()) > submissions[0].waiting_max
-    if is_full or run_rows(db, SQL["insert_job"], rows) < len(rows):
+    if is_full or insert(db, rows) < len(rows):
         raise NotOnlyNew
     heads = heads_among(db, rows)
     replies = [
@@ -254,6 +256,15 @@ def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submi
     if told:
         news.tell(Wake(woken=told))
     return replies
+
+
+def insert(db: apsw.Connection, rows: Sequence[Row]) -> int:
+    """Insert jobs, first those that may be heads of their keys; return how many were new."""
+    heads = [row[_FOR_HEAD] for row in rows if row[_MAY_BE_HEAD]]
+    if not heads:
+        return run_rows(db, SQL["insert_headless"], rows)
+    others = [row for row in rows if not row[_MAY_BE_HEAD]]
+    return run_rows(db, SQL["insert_job"], heads) + run_rows(db, SQL["insert_headless"], others)
 
 
 def take_numbers(db: apsw.Connection, counts: Mapping[int, int]) -> tuple[int, dict[int, int]]:
