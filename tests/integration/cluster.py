@@ -168,9 +168,11 @@ class Cluster:
         until(lambda: node.is_up(processes), f"{processes} workers of {name}", 30)
         return node
 
-    def start(self, name: str = "mitte", *, environment: dict[str, str] | None = None, **how: Any) -> Node:
-        """Start a node and wait for nothing."""
-        order = NodeOrder(store=self.address, app=f"{self.app_name}:app", name=name, **how)
+    def start(
+        self, name: str = "mitte", *, environment: dict[str, str] | None = None, address: str | None = None, **how: Any
+    ) -> Node:
+        """Start a node and wait for nothing. It may know the store by another address than this process."""
+        order = NodeOrder(store=address or self.address, app=f"{self.app_name}:app", name=name, **how)
         keeper = subprocess.Popen(
             [sys.executable, "-c", KEEPER],
             stdin=subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from rota.app.blocking import Portal
 from rota.app.engine import open_store
 from rota.store.port import Store
 from rota.store.postgres.migrate import migrate
+from tests.tcp_proxy import TcpProxy
 from tests.integration.cluster import APP, Cluster, Node
 from tests.postgres_server import PostgresServer
 
@@ -31,6 +32,7 @@ class PostgresCluster(Cluster):
         self.schema = server.fresh_schema()
         self._more = {"ROTA_SCHEMA": self.schema, "ROTA_LEASE_MS": str(round(lease_s * 1_000)), **more}
         self._portal = Portal()
+        self._proxies: list[TcpProxy] = []
         self._portal.call(migrate(server.url, self.schema))
         super().__init__(folder, APP)
 
@@ -39,6 +41,21 @@ class PostgresCluster(Cluster):
         temporary = self.folder / f"tmp-{host}"
         temporary.mkdir(exist_ok=True)
         return super().node(name, environment={"TMPDIR": str(temporary)}, **more)
+
+    def proxied(self) -> TcpProxy:
+        """Return a network of its own before the server; ends with the cluster."""
+        proxy = TcpProxy.before(self.server.url)
+        self.ask(proxy.__aenter__())
+        self._proxies.append(proxy)
+        return proxy
+
+    def do(self, change: Callable[[], None]) -> None:
+        """Change the weather of a proxy, in its own thread."""
+
+        async def changed() -> None:
+            change()
+
+        self.ask(changed())
 
     def ask(self, work: Coroutine[Any, Any, T]) -> T:
         """Ask the store something, from plain code."""
@@ -57,5 +74,7 @@ class PostgresCluster(Cluster):
         return self._portal.call(opened())
 
     def _let_go(self) -> None:
+        for proxy in self._proxies:
+            self.ask(proxy.__aexit__(None, None, None))
         self._portal.call(self.store.close())
         self._portal.close()

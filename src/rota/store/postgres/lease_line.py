@@ -19,20 +19,24 @@ import asyncio
 import asyncpg
 
 from rota.errors import NodeClosedError
+from rota.store.postgres.connect import read_url, without_secrets
 from rota.store.postgres.errors import DRIVER_ERRORS, translated, unavailable
-from rota.store.postgres.server import quoted, without_secrets
+from rota.store.postgres.server import quoted
 
 
 class LeaseLine:
     """``rota.node.lease.Line`` to a PostgreSQL server. Belongs to the event loop in which it is used.
 
     Args:
-        url: As asyncpg takes it; best the server itself and no pooler.
+        url: A store's address; best the server itself and no pooler.
         schema: Where everything of ours is.
+
+    Raises:
+        ConfigError: The address says something of a pooler that means nothing.
     """
 
     def __init__(self, url: str, schema: str) -> None:
-        self._url = url
+        self._dsn, _ = read_url(url)
         self._schema = schema
         self._where = without_secrets(url, schema)
         self._kept: asyncpg.Connection | None = None
@@ -90,7 +94,7 @@ class LeaseLine:
         try:
             async with asyncio.timeout(limit_s):
                 return await asyncpg.connect(
-                    self._url,
+                    self._dsn,
                     timeout=limit_s,
                     server_settings={"application_name": f"rota {self._schema} lease"},
                     statement_cache_size=0,
