@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rota.errors import ConfigError
 from rota.runtime.clock import Clock, SystemClock
 from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.store.port import Store
+from rota.store.statements import Step
 
 
 async def open_store(
@@ -60,21 +62,56 @@ async def migrate_store(url: str | Path, *, config: Config | None = None) -> lis
     """Bring a store's schema up to date, making it if it is not there. Safe to call twice.
 
     Returns:
-        The names of the migrations that were run; none for SQLite, whose file is brought up to date whenever it is opened.
+        The names of the steps that were done.
 
     Raises:
         ConfigError: The address is empty, or PostgreSQL's driver is not installed.
-        StoreError: It could not be reached, or refused. Each migration was carried out whole, or not at all.
+        StoreError: It could not be reached, or refused. Each step was carried out whole, or not at all.
     """
     address, config = read_address(url), config or Config()
     if address.engine != POSTGRES:
+        steps = await pending_steps(url, config=config)
         await (await open_store(url, config=config)).close()
-        return []
+        return [step.name for step in steps]
     try:
         from rota.store.postgres.migrate import migrate
     except ImportError as error:
         raise _no_driver(error) from error
     return await migrate(address.place, config.schema)
+
+
+async def pending_steps(url: str | Path, *, config: Config | None = None) -> Sequence[Step]:
+    """Return what ``migrate_store`` would do now. Writes nothing.
+
+    Raises:
+        ConfigError: The address is empty, or PostgreSQL's driver is not installed.
+        StoreError: It could not be reached, or its schema is newer than this code.
+    """
+    address, config = read_address(url), config or Config()
+    if address.engine != POSTGRES:
+        from rota.store.sqlite.migrate import pending as pending_in_file
+
+        return [] if address.is_in_memory else pending_in_file(address.place)
+    try:
+        from rota.store.postgres.migrate import pending
+    except ImportError as error:
+        raise _no_driver(error) from error
+    return await pending(address.place, config.schema)
+
+
+def script_of(url: str | Path, steps: Sequence[Step], *, config: Config | None = None) -> str:
+    """Return the steps of ``pending_steps`` as one script for ``psql``, or for the ``sqlite3`` shell.
+
+    Raises:
+        ConfigError: The address is empty.
+    """
+    if read_address(url).engine != POSTGRES:
+        from rota.store.sqlite.migrate import script as script_for_file
+
+        return script_for_file(steps)
+    from rota.store.postgres.migrate import script
+
+    return script(steps, (config or Config()).schema)
 
 
 async def _open_postgres(

@@ -64,30 +64,47 @@ def backup(
     hint(f"Look into it with: rota doctor --store {file}")
 
 
-def migrate(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+def migrate(
+    dry_run: options.DryRun = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL of what is missing, and do nothing.")] = False,
+    as_json: options.Json = False,
+    store: options.Store = None,
+    app: options.App = None,
+) -> None:
     """Bring the store's schema up to date, making it if need be.
 
-    On PostgreSQL this is done once before the first submit, and again with each new version of rota. A SQLite file
-    is brought up to date whenever it is opened.
+    On PostgreSQL this is done once before the first submit, and again with each new version of rota, as the role that
+    owns the schema. A SQLite file is brought up to date whenever it is opened. It may be stopped and run again, by
+    several at once: each step is done whole, once.
 
     Examples:
       rota migrate --store postgresql://rota@db/shop
+      rota migrate --dry-run
+      rota migrate --sql | psql postgresql://owner@db/shop
     """
     import asyncio
 
     from rota.app.address import without_secrets
-    from rota.app.engine import migrate_store
+    from rota.app.engine import migrate_store, pending_steps, script_of
 
     place = place_of(store, app)
     require(place, creates=True)
-    applied = asyncio.run(migrate_store(place.url, config=config_of(place)))
+    config, where = config_of(place), without_secrets(place.url)
+    if dry_run or sql:
+        steps = asyncio.run(pending_steps(place.url, config=config))
+        if sql:
+            put(script_of(place.url, steps, config=config).rstrip() if steps else f"-- {where} is up to date.")
+            return
+        names, key, says = [step.name for step in steps], "pending", "would be applied"
+    else:
+        names, key, says = asyncio.run(migrate_store(place.url, config=config)), "applied", "applied"
     if as_json:
-        put_json({"store": without_secrets(place.url), "applied": applied})
+        put_json({"store": where, key: names})
         return
-    for name in applied:
-        put(f"{name} applied.")
-    if not applied:
-        put(f"{without_secrets(place.url)} is up to date.")
+    for name in names:
+        put(f"{name} {says}.")
+    if not names:
+        put(f"{where} is up to date.")
 
 
 def doctor(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:

@@ -1,4 +1,4 @@
-"""The pruner: removes finished jobs that are past their retention."""
+"""The pruner: removes finished jobs that are past their retention, and sees to the partitions in which they lie."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAUSE_S = 0.05
 
 
 class Pruner:
-    """Removes what is past retention, in batches between which others can write.
+    """Removes what is past retention: partitions whole, the rest in batches between which others can write.
 
     Args:
         store: Where the finished jobs are.
@@ -33,13 +33,14 @@ class Pruner:
         self._telemetry = telemetry
 
     async def do(self) -> None:
-        """Remove everything that is past retention now.
+        """Remove everything that is past retention now, and make the partitions of the days to come.
 
         Raises:
             StoreError: A batch failed; those before it are done.
         """
-        began, jobs, last = self._clock.boot_ns(), 0, BATCH
+        began, last = self._clock.boot_ns(), BATCH
         before = self._clock.now_us() - self._retention_us
+        jobs = await self._store.tend_partitions(before)
         while last == BATCH:
             last = await self._store.prune(before, BATCH)
             jobs += last

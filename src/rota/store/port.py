@@ -554,7 +554,19 @@ class House(Protocol):
         ...
 
     async def prune(self, settled_before: int, limit: int = 5_000) -> int:
-        """Remove up to ``limit`` finished jobs settled before that instant and whose token is older than 25 hours."""
+        """Remove up to ``limit`` finished jobs settled before that instant and whose token is older than 25 hours.
+
+        An engine that has partitions leaves those that will soon go with theirs, for two days at most (or a tenth of the
+        retention, if that is longer).
+        """
+        ...
+
+    async def tend_partitions(self, settled_before: int) -> int:
+        """See to the partitions of finished jobs: make those of the days to come, drop old ones whole.
+
+        One is dropped when all of its jobs could be pruned. Somebody's lock in the way is no error: it is done at the next
+        call. Returns about how many jobs went; 0 in an engine without partitions (SQLite).
+        """
         ...
 
     async def sweep(self) -> Swept:

@@ -11,9 +11,22 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import NamedTuple
 
 _COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _BLANK_LINES = re.compile(r"\n\s*\n+")
+
+
+class Step(NamedTuple):
+    """A step of a migration.
+
+    Attributes:
+        name: Its file's name, or what it makes.
+        sql: What it does, within one transaction.
+    """
+
+    name: str
+    sql: str
 
 
 @cache

@@ -93,7 +93,12 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(empty: Folder) -> Non
 
 def test_a_file_is_brought_up_to_date_and_made(empty: Folder) -> None:
     """The same command before the first start, whatever the engine."""
+    planned = empty.rota("migrate", "--store", "new.db", "--dry-run", "--json")
+    assert planned.object == {"store": "new.db", "pending": ["001_first"]}
+    assert not (empty.path / "new.db").exists()
+
     first = empty.rota("migrate", "--store", "new.db", "--json")
 
-    assert first.object == {"store": "new.db", "applied": []}
+    assert first.object == {"store": "new.db", "applied": ["001_first"]}
+    assert empty.rota("migrate", "--store", "new.db").out == "new.db is up to date.\n"
     assert empty.rota("status", "--store", "new.db").code == 0

@@ -19,6 +19,7 @@ class Shelves:
 
     def __init__(self, old: int = 0, swept: Swept | None = None) -> None:
         self.old = old
+        self.whole = 0
         self.asked: list[int] = []
         self._swept = swept or Swept(0, 0, 0)
 
@@ -27,6 +28,11 @@ class Shelves:
         removed = min(self.old, limit)
         self.old -= removed
         return removed
+
+    async def tend_partitions(self, settled_before: int) -> int:
+        self.asked.append(settled_before)
+        whole, self.whole = self.whole, 0
+        return whole
 
     async def expire(self, limit: int) -> int:
         return await self.prune(0, limit)
@@ -44,7 +50,18 @@ async def test_pruning_goes_on_until_nothing_old_is_left(clock: ManualClock) -> 
 
     assert shelves.old == 0
     assert set(shelves.asked) == {clock.now_us() - 7 * 86_400 * 10**6}
-    assert len(shelves.asked) == 3
+    assert len(shelves.asked) == 1 + 3
+    assert told.counters["finished.pruned"] == 1
+
+
+async def test_a_partition_that_goes_whole_is_told_too(clock: ManualClock) -> None:
+    """Ten million jobs have gone: that belongs in the log, however little work it was."""
+    shelves: Any = Shelves()
+    shelves.whole = 10_000_000
+    told = Telemetry()
+
+    await Pruner(shelves, timedelta(days=7), clock, told).do()
+
     assert told.counters["finished.pruned"] == 1
 
 

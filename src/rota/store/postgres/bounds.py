@@ -91,9 +91,11 @@ LONG: Final = frozenset(
     {
         "count_finished",
         "count_waiting",
+        "drop_partition",
         "expire_jobs",
         "list_jobs",
         "list_queues",
+        "make_partitions",
         "prune_finished",
         "release_jobs",
         "store_facts",

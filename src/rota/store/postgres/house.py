@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from rota.errors import NotAllowedError
 from rota.store.port import Check, Swept
 from rota.store.postgres.subject import Subject, woken_of
 
+_HISTORY_AT_ONCE = 5_000
+_PAUSE_S = 0.05
 _OLD_SNAPSHOT_S = 600
 
 
@@ -27,6 +30,17 @@ class PostgresHouse(Subject):
     async def prune(self, settled_before: int, limit: int = 5_000) -> int:
         """Remove up to ``limit`` finished jobs settled before that instant; see the port."""
         return int(await self._server.value("prune_finished", self._now(), settled_before, limit))
+
+    async def tend_partitions(self, settled_before: int) -> int:
+        """Make the partitions of the days to come, drop old ones whole; see the port."""
+        await self._server.value("make_partitions", self._now(), settled_before)
+        dropped = 0
+        while True:
+            step = await self._server.row("drop_partition", self._now(), settled_before, _HISTORY_AT_ONCE)
+            if step["part"] is None:
+                return dropped
+            dropped += step["jobs"]
+            await asyncio.sleep(_PAUSE_S)
 
     async def sweep(self) -> Swept:
         """Heal damage; see the port."""

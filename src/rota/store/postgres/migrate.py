@@ -2,66 +2,73 @@
 
     migrations/001_first.sql, … (once each, in order)   then   sql/*.sql (all functions, made anew)
 
-A migration and the functions are each one transaction under one lock, so that it may be stopped anywhere and run again, and
-by several at once. Functions carry their own settings: behind a pooler the session's do not exist.
+Each step is one transaction that begins with one lock, looks what is there, and does the next thing that is missing: so it
+may be stopped anywhere and run again, by several at once, and through a pooler. Needs the rights of the schema's owner.
+
+Invariants, each with the test that holds it:
+    Killed at any step and run again, it ends where it would have.      tests/postgres/test_migrate.py
+    Run by many at once, each step is done once.                        tests/postgres/test_migrate.py
+    What ``--sql`` prints makes the same schema.                        tests/postgres/test_migrate.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from hashlib import blake2b
-from importlib.resources import files
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
 
-from rota.errors import SchemaVersionError
+from rota.errors import SchemaVersionError, StoreUnavailableError
 from rota.store.postgres.bounds import UNHURRIED
 from rota.store.postgres.errors import DRIVER_ERRORS, translated
+from rota.store.postgres.schema import functions_name, functions_sql, literal, migrations
 from rota.store.postgres.server import Server, quoted
-from rota.store.statements import load, without_comments
-
-PLANNER = {
-    # The tables are analysed while empty or full, at random: keep the planner off plans that read all of one.
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    # Compiling takes longer than any of these statements.
-    "jit": "off",
-    # Plan once a connection; the parameters make no difference to the plan.
-    "plan_cache_mode": "force_generic_plan",
-}
-"""Settings of every function, and why."""
-
-_INNER = frozenset(
-    {"stage_keys", "stage_slots", "tell_wakes", "best_of_slots", "keep_jobs", "refuse_settles", "token_at", "token_ms"}
-)
-"""Called by other functions only, whose settings hold for them: setting them once more takes time."""
-
-_PLAIN = frozenset({"submit_job", "list_partitions", "make_partitions", "drop_partition"})
-"""Functions in which there is nothing to plan, or that have settings of their own."""
+from rota.store.statements import Step, load
 
 _LOCK = 7_001
+_UPGRADE = "Install a newer rota: `pip install --upgrade rota`."
 
 
 async def migrate(url: str, schema: str = "rota") -> list[str]:
-    """Bring a schema up to date and return the names of the migrations that were run.
+    """Bring a schema up to date and return the names of the steps that were done.
 
-    Safe to call again, and by several processes at once.
+    Safe to call again, and by several processes at once. If the process dies half way, the steps that are done stay done and
+    the one that was not has left nothing.
+
+    Raises:
+        StoreUnavailableError: The server cannot be reached, or gives this role no right to do it.
+        SchemaVersionError: The schema is newer than this code.
+    """
+    done: list[str] = []
+    async with _connected(url, schema) as (connection, where):
+        while True:
+            async with connection.transaction(isolation="read_committed"):
+                await connection.execute(_locked(schema))
+                missing = await _missing(connection, schema, where)
+                if not missing:
+                    return done
+                await connection.execute(missing[0].sql)
+            done.append(missing[0].name)
+
+
+async def pending(url: str, schema: str = "rota") -> Sequence[Step]:
+    """Return the steps that ``migrate`` would do now. Writes nothing, and needs no right but to connect.
 
     Raises:
         StoreUnavailableError: The server cannot be reached.
         SchemaVersionError: The schema is newer than this code.
     """
-    server = Server(url, schema, connections_max=1, bounds=UNHURRIED)
-    try:
-        async with server.connection() as connection:
-            try:
-                return await _migrate(connection, schema, server.where)
-            except DRIVER_ERRORS as problem:
-                raise translated(problem, where=server.where, doing="migrate", writes=True) from problem
-    finally:
-        await server.close()
+    async with _connected(url, schema) as (connection, where):
+        return await _missing(connection, schema, where)
+
+
+def script(steps: Sequence[Step], schema: str) -> str:
+    """Return the steps as one script for ``psql``, one transaction a step, which may be stopped and begun again."""
+    parts = [r"\set ON_ERROR_STOP on"]
+    for step in steps:
+        begin = "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+        parts.append(f"-- {step.name}\n{begin}\n{_locked(schema)};\n{step.sql}COMMIT;")
+    return "\n\n".join(parts) + "\n"
 
 
 async def check_version(server: Server) -> None:
@@ -69,11 +76,11 @@ async def check_version(server: Server) -> None:
 
     Raises:
         SchemaVersionError: With what to do.
+        StoreUnavailableError: The server cannot be reached, or this role may not look at the schema.
     """
     async with server.connection() as connection:
         try:
-            name = await connection.fetchval("SELECT to_regclass($1)::text", f"{quoted(server.schema)}.migrations")
-            found = await _applied(connection, server.schema) if name else {}
+            found = await _applied(connection, server.schema)
         except DRIVER_ERRORS as problem:
             raise translated(problem, where=server.where, doing="check_version", writes=False) from problem
     ours = len(migrations())
@@ -81,93 +88,100 @@ async def check_version(server: Server) -> None:
         raise SchemaVersionError(
             f"{server.where} has no schema {server.schema!r} of rota yet. Run `rota migrate`.", found=0, needed=ours
         )
+    _refuse_newer(found, server.where)
     newest = max(found)
-    if newest > ours:
-        raise SchemaVersionError(
-            f"{server.where} has schema version {newest}; this code knows {ours}. Install a newer rota.",
-            found=newest,
-            needed=ours,
-        )
     if newest < ours or found.get(0) != functions_name():
         raise SchemaVersionError(
-            f"{server.where} has schema version {newest} of older code; this one needs {ours}. Run `rota migrate`.",
+            f"{server.where} has schema version {newest} of other code; this one needs {ours}. Run `rota migrate`.",
             found=newest,
             needed=ours,
         )
-
-
-def migrations() -> Mapping[int, tuple[str, str]]:
-    """Return name and text of every migration by number."""
-    found = {}
-    for entry in (files("rota.store") / "postgres" / "migrations").iterdir():
-        if entry.name.endswith(".sql"):
-            name = entry.name.removesuffix(".sql")
-            found[int(name.partition("_")[0])] = (name, without_comments(entry.read_text(encoding="utf-8")))
-    return dict(sorted(found.items()))
-
-
-def functions_name() -> str:
-    """Return a name that changes with the text of any function."""
-    digest = blake2b(digest_size=8)
-    for name, text in load("postgres").items():
-        digest.update(f"{name}\n{text}\n".encode())
-    digest.update(repr(sorted(PLANNER.items())).encode())
-    return f"functions {digest.hexdigest()}"
 
 
 async def install_functions(connection: asyncpg.Connection, schema: str, texts: Mapping[str, str]) -> None:
     """Make functions anew from their texts, with the settings that they need. Old ones of these names go."""
-    old = await connection.fetch(
-        "SELECT p.oid::regprocedure::text AS signature FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-        "WHERE n.nspname = $1 AND p.proname = ANY ($2)",
-        schema,
-        list(texts),
-    )
-    settings = " ".join(f"SET {key} = {value}" for key, value in PLANNER.items())
-    statements = [f"DROP FUNCTION {record['signature']}" for record in old]
-    for name, text in texts.items():
-        statements.append(text.rstrip().removesuffix(";"))
-        if name not in _INNER:
-            planner = "" if name in _PLAIN else settings
-            statements.append(f"ALTER FUNCTION {quoted(schema)}.{name} SET search_path FROM CURRENT {planner}")
-    await connection.execute(";\n".join(statements))
+    await connection.execute(functions_sql(schema, texts))
 
 
-async def _migrate(connection: asyncpg.Connection, schema: str, where: str) -> list[str]:
-    run: list[str] = []
-    wanted = migrations()
-    await connection.execute(f"SELECT pg_advisory_lock({_LOCK}, hashtext($1))".replace("$1", _literal(schema)))
-    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
-    await connection.execute(f"SET search_path = {quoted(schema)}, pg_temp")
-    await connection.execute(
-        "CREATE TABLE IF NOT EXISTS migrations (no integer PRIMARY KEY, name text NOT NULL, "
-        "applied_at timestamptz NOT NULL DEFAULT now())"
+@asynccontextmanager
+async def _connected(url: str, schema: str) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
+    server = Server(url, schema, connections_max=1, bounds=UNHURRIED)
+    try:
+        async with server.connection() as connection:
+            try:
+                yield connection, server.where
+            except asyncpg.InsufficientPrivilegeError as problem:
+                raise _denied(problem, schema, server.where) from problem
+            except DRIVER_ERRORS as problem:
+                raise translated(problem, where=server.where, doing="migrate", writes=True) from problem
+    finally:
+        await server.close()
+
+
+def _denied(problem: asyncpg.InsufficientPrivilegeError, schema: str, where: str) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"{where} refused: {problem.args[0]}. The step was not done, and left nothing. Let the database's owner say "
+        f"`CREATE SCHEMA {quoted(schema)} AUTHORIZATION <your role>`, or run what `rota migrate --sql` prints.",
+        store=where,
     )
+
+
+def _locked(schema: str) -> str:
+    return f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext({literal(schema)}))"
+
+
+async def _missing(connection: asyncpg.Connection, schema: str, where: str) -> list[Step]:
+    """Return what is missing, in order, each as a script that leaves it done and noted."""
     found = await _applied(connection, schema)
-    if found and max(found) > len(wanted):
-        raise SchemaVersionError(f"{where} has schema version {max(found)}; this code knows {len(wanted)}.")
-    for number, (name, text) in wanted.items():
+    _refuse_newer(found, where)
+    path = f"SET LOCAL search_path = {quoted(schema)}, pg_temp;\n"
+    steps: list[Step] = []
+    for number, (name, text) in migrations().items():
         if number not in found:
-            async with connection.transaction():
-                await connection.execute(text)
-                await connection.execute("INSERT INTO migrations (no, name) VALUES ($1, $2)", number, name)
-            run.append(name)
+            begin = path if found or steps else await _beginning(connection, schema) + path + _NOTES
+            note = f"INSERT INTO migrations (no, name) VALUES ({number}, {literal(name)});\n"  # noqa: S608
+            steps.append(Step(name, f"{begin}{text}\n{note}"))
     if found.get(0) != functions_name():
-        async with connection.transaction():
-            await install_functions(connection, schema, load("postgres"))
-            await connection.execute(
-                "INSERT INTO migrations (no, name) VALUES (0, $1) "
-                "ON CONFLICT (no) DO UPDATE SET name = excluded.name, applied_at = now()",
-                functions_name(),
-            )
-        run.append("functions")
-    return run
+        note = (
+            f"INSERT INTO migrations (no, name) VALUES (0, {literal(functions_name())})\n"  # noqa: S608
+            "    ON CONFLICT (no) DO UPDATE SET name = excluded.name, applied_at = now();\n"
+        )
+        # The days to come get their partitions before the first job is settled.
+        made = "SELECT make_partitions(NULL, NULL);\n"
+        steps.append(Step("functions", path + functions_sql(schema, load("postgres")) + made + note))
+    return steps
+
+
+_NOTES = (
+    "CREATE TABLE IF NOT EXISTS migrations (\n    no integer PRIMARY KEY,\n    name text NOT NULL,\n"
+    "    applied_at timestamptz NOT NULL DEFAULT now()\n);\n"
+)
+
+
+async def _beginning(connection: asyncpg.Connection, schema: str) -> str:
+    """Return what makes the schema: nothing if it is there, since even to ask for it needs a right on the database."""
+    is_there = await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema)
+    return "" if is_there else f"CREATE SCHEMA {quoted(schema)};\n"
 
 
 async def _applied(connection: asyncpg.Connection, schema: str) -> dict[int, str]:
+    """Return the names of what was done by number; 0 is that of the functions."""
+    is_there = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relname = 'migrations')",
+        schema,
+    )
+    if not is_there:
+        return {}
     records = await connection.fetch(f"SELECT no, name FROM {quoted(schema)}.migrations")  # noqa: S608  (a name)
     return {record["no"]: record["name"] for record in records}
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _refuse_newer(found: Mapping[int, str], where: str) -> None:
+    newest, ours = max(found, default=0), len(migrations())
+    if newest > ours:
+        raise SchemaVersionError(
+            f"{where} has schema version {newest}; this code knows {ours}. Nothing was changed. {_UPGRADE}",
+            found=newest,
+            needed=ours,
+        )

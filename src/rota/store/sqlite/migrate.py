@@ -6,13 +6,16 @@ runs in a transaction with the version that it makes, so a process that dies hal
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
 import apsw
 
 from rota.errors import SchemaVersionError, UnsupportedStoreError
-from rota.store.statements import without_comments
+from rota.store.sqlite.faults import translate
+from rota.store.statements import Step, without_comments
 
 APPLICATION_ID = 0x726F7461
 """The letters ``rota``."""
@@ -21,14 +24,52 @@ APPLICATION_ID = 0x726F7461
 @cache
 def migrations() -> tuple[str, ...]:
     """Return the scripts in order; the first makes version 1 out of nothing."""
+    return tuple(text for _, text in _files())
+
+
+@cache
+def _files() -> tuple[tuple[str, str], ...]:
     folder = files("rota.store") / "sqlite" / "migrations"
     scripts = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
-    return tuple(without_comments(script.read_text(encoding="utf-8")) for script in scripts)
+    return tuple(
+        (script.name.removesuffix(".sql"), without_comments(script.read_text(encoding="utf-8"))) for script in scripts
+    )
 
 
 def version_of(db: apsw.Connection) -> int:
     """Return the version of the schema in the file; 0 for an empty one."""
     return int(db.pragma("user_version"))
+
+
+def pending(path: str) -> list[Step]:
+    """Return the migrations that opening this file would run, each as a script for the ``sqlite3`` shell. Writes nothing.
+
+    Raises:
+        SchemaVersionError: The store was made by a newer rota.
+        UnsupportedStoreError: The file is a database of some other program.
+        StoreError: It cannot be read.
+    """
+    found = 0
+    if os.path.exists(path):
+        try:
+            db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+            try:
+                _refuse(db, path, len(_files()))
+                found = version_of(db)
+            finally:
+                db.close()
+        except apsw.Error as error:
+            raise translate(error, path) from error
+    return [
+        Step(name, f"{text}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\n")
+        for number, (name, text) in enumerate(_files(), start=1)
+        if number > found
+    ]
+
+
+def script(steps: Sequence[Step]) -> str:
+    """Return the steps as one script for the ``sqlite3`` shell, one transaction a step."""
+    return "\n\n".join([".bail on", *(f"-- {name}\nBEGIN IMMEDIATE;\n{sql}COMMIT;" for name, sql in steps)]) + "\n"
 
 
 def migrate(db: apsw.Connection, path: str) -> None:
@@ -65,7 +106,7 @@ def _refuse(db: apsw.Connection, path: str, wanted: int) -> None:
     if version > wanted:
         raise SchemaVersionError(
             f"{path} has schema version {version}; this rota knows {wanted}. Nothing was changed. "
-            "It was opened by a newer rota: upgrade this one.",
+            "It was opened by a newer rota: `pip install --upgrade rota`.",
             path=path,
             found=version,
             wanted=wanted,

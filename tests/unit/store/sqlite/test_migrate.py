@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import apsw
 import pytest
 
 from rota.errors import ConfigError, SchemaVersionError, UnsupportedStoreError
 from rota.store.sqlite import migrate as module
-from rota.store.sqlite.migrate import migrate, migrations, version_of
+from rota.store.sqlite.migrate import APPLICATION_ID, migrate, migrations, pending, script, version_of
 from rota.store.sqlite.store import SqliteStore
 from tests.unit.store.sqlite.conftest import Opener
 
@@ -85,3 +86,28 @@ def test_an_unknown_durability_is_refused(open_store: Opener) -> None:
     """A typing mistake must not mean "less safe than you think"."""
     with pytest.raises(ConfigError):
         open_store(durability="ful")
+
+
+def test_what_is_missing_is_said_before_it_is_done(path: str, open_store: Opener, runner: asyncio.Runner) -> None:
+    """A dry run shows the steps and makes no file; the printed script, run by hand, leaves a store that opens."""
+    steps = pending(path)
+    assert [step.name for step in steps] == ["001_first"]
+    assert not os.path.exists(path)
+
+    db = apsw.Connection(path)
+    db.execute(script(steps).removeprefix(".bail on"))
+    db.close()
+
+    assert pending(path) == []
+    runner.run(open_store().close())
+
+
+def test_a_newer_file_is_refused_with_the_command_to_type(path: str) -> None:
+    """Whoever reads it wants to go on."""
+    db = apsw.Connection(path)
+    db.pragma("application_id", APPLICATION_ID)
+    db.pragma("user_version", 999)
+    db.close()
+
+    with pytest.raises(SchemaVersionError, match="pip install --upgrade rota"):
+        pending(path)

@@ -80,6 +80,8 @@ CREATE TABLE turns (
 );
 CREATE INDEX turns_slot ON turns (queue_id, slot);
 
+-- Partitions by the token itself, which begins with its time: a look-up by token opens one of them, and retention drops one
+-- whole. make_partitions makes them; finished_rest takes what none was made for, so that no settle fails for the lack of one.
 CREATE TABLE finished (
     token        uuid PRIMARY KEY,
     seq          bigint NOT NULL,
@@ -104,7 +106,8 @@ CREATE TABLE finished (
     meta         bytea,
     result       bytea,
     failure      bytea
-);
+) PARTITION BY RANGE (token);
+CREATE TABLE finished_rest PARTITION OF finished DEFAULT;
 CREATE INDEX finished_unwell ON finished (token) WHERE state <> 0;
 
 -- state is that of a job when it was reopened: a settle of that run which is repeated later finds itself there.
