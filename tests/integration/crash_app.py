@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rota import Retry, Rota, current_job
-from tests.checkers.history import Ended, Recorder, Started
+from tests.checkers.history import Alive, Ended, Recorder, Started
 
 app = Rota()
 _recorder = Recorder(os.environ.get("CRASH_LOG", os.devnull))
@@ -55,6 +55,17 @@ def wait_for(gate: str) -> int:
     """Be busy until a file is there."""
     with noted():
         while not Path(gate).exists():
+            time.sleep(0.005)
+    return os.getpid()
+
+
+@app.task
+def beat(gate: str) -> int:
+    """Note every few milliseconds that this run is alive, until a file is there."""
+    job = current_job()
+    with noted():
+        while not Path(gate).exists():
+            _recorder.saw(Alive(at=_now(), token=job.token, fence=job.fence))
             time.sleep(0.005)
     return os.getpid()
 

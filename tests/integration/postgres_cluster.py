@@ -10,9 +10,9 @@ from rota.app.blocking import Portal
 from rota.app.engine import open_store
 from rota.store.port import Store
 from rota.store.postgres.migrate import migrate
-from tests.tcp_proxy import TcpProxy
 from tests.integration.cluster import APP, Cluster, Node
 from tests.postgres_server import PostgresServer
+from tests.tcp_proxy import TcpProxy
 
 T = TypeVar("T")
 
