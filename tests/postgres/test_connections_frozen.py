@@ -36,7 +36,7 @@ async def test_a_worker_stopped_in_the_middle_of_a_claim_lets_go(server: Postgre
     async with open_house(server, clock) as house:
         worker = await _full_shop(house)
         queue = worker.registered.queue_ids[OVENS]
-        async with _frozen(house, worker.id, queue, silence_s=1.0):
+        async with _frozen(house, worker.id, queue, silence_s=0.5):
             await _until(house, "state = 'active' AND wait_event = 'ClientWrite'")
 
             began = _now()
@@ -45,7 +45,7 @@ async def test_a_worker_stopped_in_the_middle_of_a_claim_lets_go(server: Postgre
             released = await house.shop.release(worker, Blame(running=(), failure=KILLED))
             taken = await (await house.shop.worker()).claim(1_000)
 
-            print(f"\na claim of {LARGE_JOBS} rows let go {waited_s:.2f} s after its client was stopped; bound 1.0 s")
+            print(f"\na claim of {LARGE_JOBS} rows let go {waited_s:.2f} s after its client was stopped; bound 0.5 s")
             assert 0.1 < waited_s < 4.0
             assert list(released.tokens) == []
             assert len(taken) == LARGE_JOBS
@@ -57,7 +57,7 @@ async def test_without_that_bound_it_would_hold_on(server: PostgresServer, clock
         worker = await _full_shop(house)
         queue = worker.registered.queue_ids[OVENS]
         patient = await PostgresStore.open(
-            house.url, clock=clock, schema=house.schema, bounds=replace(BOUNDS, lock_s=1.5)
+            house.url, clock=clock, schema=house.schema, bounds=replace(BOUNDS, lock_s=0.6)
         )
         async with _frozen(house, worker.id, queue, silence_s=600.0):
             await _until(house, "state = 'active' AND wait_event = 'ClientWrite'")

@@ -1,0 +1,303 @@
+"""A network that is silent, slow or cut, and a server that refuses: every call ends, and says what is known."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+from msgspec import structs
+
+from rota.errors import (
+    ConfigError,
+    InvalidArgumentsError,
+    OutcomeUnknownError,
+    StoreBusyError,
+    StoreError,
+    StoreUnavailableError,
+)
+from rota.model.job import NewJob
+from rota.store.port import Blame, JobFilter, NewNode, NewWorker
+from rota.store.postgres.bounds import BOUNDS, Bounds
+from rota.store.postgres.connect import read_url
+from rota.store.postgres.server import CONNECTIONS_MAX
+from rota.store.postgres.store import PostgresStore
+from tests.contract.outcomes import succeeded
+from tests.contract.shop import ALL_SLOTS, BAKE, KILLED, OVENS
+from tests.postgres.case import fresh
+from tests.postgres.through import ended, open_through
+from tests.postgres_server import PostgresServer
+
+pytestmark = pytest.mark.postgres
+
+
+def _every_call(store: PostgresStore, job: NewJob) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Return the port's calls that go to the server, by name."""
+    token = job.token
+    blame = Blame(running=(), failure=KILLED)
+    worker = NewWorker(1, "mitte/1", "", [OVENS], [BAKE])
+    return {
+        "submit": lambda: store.submit([job]),
+        "cancel": lambda: store.cancel(token),
+        "reopen": lambda: store.reopen(token),
+        "claim": lambda: store.claim(1, 1, ALL_SLOTS, 1, tasks=[1]),
+        "claim_alone": lambda: store.claim_alone(1, [1]),
+        "settle": lambda: store.settle(1, [], [1]),
+        "release": lambda: store.release(1, blame),
+        "register_node": lambda: store.register_node(NewNode("mitte", "", "{}")),
+        "renew": lambda: store.renew(1, 1),
+        "close_node": lambda: store.close_node(1, 1),
+        "register_worker": lambda: store.register_worker(worker),
+        "drain_worker": lambda: store.drain_worker(1),
+        "close_worker": lambda: store.close_worker(1),
+        "take_house": lambda: store.take_house(1),
+        "set_paused": lambda: store.set_paused(OVENS, False),
+        "expire": store.expire,
+        "prune": lambda: store.prune(0),
+        "sweep": store.sweep,
+        "intern": lambda: store.intern(["another"], []),
+        "held": lambda: store.held(1),
+        "membership": store.membership,
+        "closed_workers_with_jobs": store.closed_workers_with_jobs,
+        "departed": store.departed,
+        "states": lambda: store.states([token]),
+        "find": lambda: store.find(token),
+        "history": lambda: store.history(token),
+        "head_of": lambda: store.head_of(OVENS, "mitte"),
+        "jobs": lambda: store.jobs(JobFilter()),
+        "queues": store.queues,
+        "finished_counts": store.finished_counts,
+        "alone": store.alone,
+        "ready_elsewhere": lambda: store.ready_elsewhere(1, [], keyed_before=0),
+        "doctor": store.doctor,
+    }
+
+
+READS = frozenset(
+    {
+        "alone",
+        "closed_workers_with_jobs",
+        "departed",
+        "doctor",
+        "find",
+        "finished_counts",
+        "head_of",
+        "held",
+        "history",
+        "jobs",
+        "membership",
+        "queues",
+        "ready_elsewhere",
+        "states",
+    }
+)
+
+
+async def test_every_call_ends_in_a_black_hole(server: PostgresServer) -> None:
+    """The server is silent and nobody says so: the connection of each call is a good one, and gets no answer."""
+    async with open_through(server, connections_max=40) as through:
+        calls = _every_call(through.store, fresh(through.shop.job()))
+        await asyncio.gather(*(through.store.queues() for _ in calls))
+        through.proxy.black_hole()
+
+        ends = await asyncio.gather(*map(ended, calls.values()))
+
+        for name, (problem, seconds) in zip(calls, ends, strict=True):
+            expected = StoreUnavailableError if name in READS else OutcomeUnknownError
+            assert type(problem) is expected, f"{name}: {problem!r}"
+            assert "did not answer in time" in str(problem), f"{name}: {problem}"
+            assert seconds < 2.0, f"{name} took {seconds:.1f} s"
+
+
+async def test_a_crowd_of_callers_ends_in_a_black_hole(server: PostgresServer) -> None:
+    """Those who wait for a connection, or for the commit of others, get an answer as well; then all goes on."""
+    async with open_through(server) as through:
+        store, shop = through.store, through.shop
+        jobs = [fresh(shop.job()) for _ in range(200)]
+        calls = [*_every_call(store, jobs.pop()).values()] * 2 + [_submitting(store, job) for job in jobs]
+        through.proxy.black_hole()
+
+        ends = await asyncio.gather(*map(ended, calls))
+
+        assert {type(problem) for problem, _ in ends} <= {OutcomeUnknownError, StoreUnavailableError, StoreBusyError}
+        through.proxy.clear()
+        again = [structs.replace(job, is_fresh=False) for job in jobs]
+        await asyncio.gather(*(store.submit([job]) for job in again))
+        assert len(await store.states([job.token for job in jobs])) == len(jobs)
+        assert len(await through.pids()) <= CONNECTIONS_MAX
+
+
+def _submitting(store: PostgresStore, job: NewJob) -> Callable[[], Awaitable[object]]:
+    return lambda: store.submit([job])
+
+
+async def test_a_reply_that_is_lost_leaves_no_doubt_behind(server: PostgresServer) -> None:
+    """The order arrived and was carried out; asked again, the store knows."""
+    async with open_through(server) as through:
+        job = fresh(through.shop.job())
+        await through.store.states([])
+        through.proxy.down.is_black_hole = True
+        with pytest.raises(OutcomeUnknownError):
+            await through.store.submit([job])
+        through.proxy.clear()
+
+        again = await through.store.submit([job])
+
+        assert again.duplicates == {job.token}
+
+
+async def test_a_connection_that_is_reset_or_half_closed_is_replaced(server: PostgresServer) -> None:
+    """Whoever was in the middle of something is told; the next one does not notice."""
+    async with open_through(server) as through:
+        proxy, store = through.proxy, through.store
+        for cut in (proxy.reset, lambda: proxy.half_close(up=True), lambda: proxy.half_close(up=False)):
+            await store.states([])
+            proxy.down.is_black_hole = True
+            writing = asyncio.create_task(ended(lambda: store.set_paused(OVENS, False)))
+            await asyncio.sleep(0.05)
+            cut()
+            proxy.clear()
+            problem, _ = await writing
+
+            assert problem is None or isinstance(problem, OutcomeUnknownError)
+            assert await store.states([]) == {}
+        assert len(await through.pids()) <= CONNECTIONS_MAX
+
+
+async def test_connections_that_lay_idle_are_not_trusted_after_a_silence(server: PostgresServer) -> None:
+    """A firewall that forgot one of them has forgotten all: else each would cost a call its whole bound."""
+    async with open_through(server) as through:
+        store = through.store
+        await asyncio.gather(*(store.queues() for _ in range(CONNECTIONS_MAX)))
+        forgotten = set(await through.pids())
+        through.proxy.black_hole()
+        await ended(store.membership)
+        through.proxy.clear()
+
+        problem, _ = await ended(store.membership)
+
+        assert len(forgotten) == CONNECTIONS_MAX
+        assert problem is None
+        assert not forgotten & set(await through.pids("state = 'idle'"))
+
+
+async def test_a_slow_network_is_no_error(server: PostgresServer) -> None:
+    """Latency and a thin line cost time."""
+    async with open_through(server, BOUNDS) as through:
+        through.proxy.up.latency_s = through.proxy.down.latency_s = 0.02
+        through.proxy.down.bytes_per_s = 50_000
+        shop = through.shop
+        jobs = [fresh(shop.job(payload=b'"' + b"x" * 500 + b'"')) for _ in range(20)]
+        await through.store.submit(jobs)
+        worker = await shop.worker(store=through.store)
+        taken = await worker.claim(20)
+        await worker.settle(*map(succeeded, taken))
+
+        assert len(taken) == 20
+
+
+async def test_a_caller_who_gives_up_leaves_nothing_behind(server: PostgresServer) -> None:
+    """What it asked for is cancelled at the server: nobody must wait behind it."""
+    async with open_through(server, BOUNDS) as through:
+        await through.look.execute("BEGIN; LOCK TABLE queues IN ACCESS EXCLUSIVE MODE")
+        callers = [asyncio.create_task(through.store.set_paused(OVENS, False)) for _ in range(CONNECTIONS_MAX)]
+        await through.until("wait_event_type = 'Lock'", CONNECTIONS_MAX)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        await through.until("wait_event_type = 'Lock'", 0)
+        await through.look.execute("ROLLBACK")
+
+        assert await through.store.states([]) == {}
+        assert len(await through.pids()) == 1
+
+
+async def test_nobody_waits_for_a_lock_for_long(server: PostgresServer) -> None:
+    """The server itself gives up, and says for certain that nothing was written."""
+    async with open_through(server, Bounds(lock_s=0.2)) as through:
+        await through.look.execute("BEGIN; LOCK TABLE queues IN ACCESS EXCLUSIVE MODE")
+        problem, seconds = await ended(lambda: through.store.set_paused(OVENS, True))
+        await through.look.execute("ROLLBACK")
+
+        assert type(problem) is StoreBusyError
+        assert 0.2 <= seconds < 2.0
+
+
+async def test_the_network_is_watched_from_both_sides(server: PostgresServer) -> None:
+    """Every bound that the kernels and the server keep for us, as they have it."""
+    async with open_through(server, BOUNDS) as through:
+        async with through.store._server.connection() as connection:
+            end = connection._transport.get_extra_info("socket")
+            ours = [
+                end.getsockopt(*option)
+                for option in (
+                    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+                    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+                )
+            ]
+            theirs = {name: await connection.fetchval(f"SHOW {name}") for name in BOUNDS.at_the_server()}
+
+        assert ours == [1, 5, 2, 2, 10_000]
+        assert theirs == {
+            "lock_timeout": "5s",
+            "statement_timeout": "2min",
+            "idle_in_transaction_session_timeout": "10s",
+            "client_connection_check_interval": "2s",
+            "tcp_user_timeout": "10000",
+            "tcp_keepalives_idle": "5",
+            "tcp_keepalives_interval": "2",
+            "tcp_keepalives_count": "2",
+        }
+
+
+async def test_a_serialisation_failure_is_tried_again(server: PostgresServer) -> None:
+    """The server has undone everything, so the caller need not know. (Deadlocks: test_engine.py.)"""
+    async with open_through(server) as through:
+        await through.look.execute(
+            "CREATE SEQUENCE calls; CREATE FUNCTION unlucky(p_calls integer) RETURNS bigint LANGUAGE plpgsql AS $$ "
+            "DECLARE n bigint := nextval('calls'); BEGIN IF n < p_calls THEN "
+            "RAISE EXCEPTION 'unlucky' USING ERRCODE = '40001'; END IF; RETURN n; END $$ SET search_path FROM CURRENT"
+        )
+        road = through.store._server
+
+        assert await road.value("unlucky", 4) == 4
+        with pytest.raises(StoreBusyError):
+            await road.call("unlucky", 1_000)
+
+
+async def test_what_the_driver_cannot_send_is_no_lost_connection(server: PostgresServer) -> None:
+    """A number out of range would be asked again for ever."""
+    async with open_through(server) as through:
+        with pytest.raises(StoreError, match="Nothing was written") as caught:
+            await through.store.claim(1, 1 << 40, [1], 1, tasks=[1])
+
+        assert not isinstance(caught.value, OutcomeUnknownError)
+        with pytest.raises(InvalidArgumentsError):
+            await through.store.submit([through.shop.job("zero \0")])
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://cook@db/shop", ("postgresql://cook@db/shop", None)),
+        ("postgresql://db/shop?pooler=transaction", ("postgresql://db/shop", True)),
+        (
+            "postgresql://db/shop?sslmode=require&pooler=none&x=%2F",
+            ("postgresql://db/shop?sslmode=require&x=%2F", False),
+        ),
+        ("postgresql://a:1,b:2/shop?pooler=none", ("postgresql://a:1,b:2/shop", False)),
+    ],
+)
+def test_an_address_says_whether_there_is_a_pooler(url: str, expected: tuple[str, bool | None]) -> None:
+    """The driver would take the word for a setting of the server."""
+    assert read_url(url) == expected
+
+
+def test_an_address_that_says_nonsense_of_a_pooler_is_refused() -> None:
+    """It would be taken for something else than was meant."""
+    with pytest.raises(ConfigError, match="pooler=session"):
+        read_url("postgresql://db/shop?pooler=session")

@@ -1,0 +1,164 @@
+"""A server that restarts, stays away, is full, or stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from rota.errors import StoreBusyError, StoreUnavailableError
+from rota.model.job import NewJob
+from rota.model.slot import hash16
+from rota.runtime.clock import SystemClock
+from rota.runtime.entropy import SystemEntropy
+from rota.store.postgres.bounds import Bounds
+from rota.store.postgres.server import CONNECTIONS_MAX
+from rota.store.postgres.store import PostgresStore
+from rota.submit.send import send
+from scripts.postgres_server import NoServerError
+from tests.contract.shop import BAKE, OVENS
+from tests.postgres.through import ENDS_WITHIN_S, QUICK, ended, open_through, schema_of
+from tests.postgres_server import PostgresServer
+
+PLACES = 12
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[PostgresServer]:
+    """A small server that may be stopped, killed and started again."""
+    try:
+        server = PostgresServer.start_own(
+            is_durable=False, settings={"max_connections": str(PLACES), "shared_buffers": "16MB"}
+        )
+    except NoServerError as problem:
+        if os.environ.get("CI"):
+            pytest.fail(f"PostgreSQL tests were NOT run: {problem}")
+        pytest.skip(f"PostgreSQL tests were NOT run: {problem}")
+    yield server
+    server.stop()
+
+
+async def test_a_restart_is_not_noticed_by_those_who_come_after(fragile: PostgresServer) -> None:
+    """Killed and started again within a moment: submits in flight are made sure of, later ones wait for the server."""
+    schema, entropy = await asyncio.to_thread(schema_of, fragile), SystemEntropy(SystemClock())
+    store = await PostgresStore.open(fragile.url, schema=schema, bounds=Bounds(reconnect_s=10.0))
+    tokens: list[bytes] = []
+    is_over = asyncio.Event()
+
+    async def submits() -> None:
+        while not is_over.is_set():
+            token = entropy.token()
+            await send(store, [NewJob(token, OVENS, BAKE, b"{}", hash16(None, token), is_fresh=True)], asyncio.sleep)
+            tokens.append(token)
+
+    submitters = [asyncio.create_task(submits()) for _ in range(20)]
+    for _ in range(2):
+        await _until_grown(tokens)
+        fragile.kill()
+        await _until_refused(store)
+        fragile.start()
+    await _until_grown(tokens)
+    is_over.set()
+    await asyncio.gather(*submitters)
+
+    states = [await store.states(tokens[start : start + 1_000]) for start in range(0, len(tokens), 1_000)]
+    assert sum(map(len, states)) == len(tokens)
+    await store.close()
+
+
+async def test_a_server_that_stays_away_is_told_soon(fragile: PostgresServer) -> None:
+    """Waited for once; from then on everybody is told at once, and the network is left in peace."""
+    async with open_through(fragile) as through:
+        through.proxy.refuses = True
+        through.proxy.reset()
+        first, waited_s = await ended(through.store.queues)
+        knocks = through.proxy.accepted
+        began = asyncio.get_running_loop().time()
+        ends = await asyncio.gather(*(ended(through.store.queues) for _ in range(16)))
+        seconds = asyncio.get_running_loop().time() - began
+
+        assert isinstance(first, StoreUnavailableError)
+        assert waited_s < QUICK.reconnect_s + 1.5
+        assert {type(problem) for problem, _ in ends} <= {StoreUnavailableError, StoreBusyError}
+        assert (through.proxy.accepted - knocks) <= CONNECTIONS_MAX * (1 + seconds / 0.15)
+        through.proxy.clear()
+        assert await through.store.states([]) == {}
+
+
+async def test_a_full_server_says_so(fragile: PostgresServer) -> None:
+    """And what can be done about it; it is tried again when there is room."""
+    async with open_through(fragile) as through:
+        through.proxy.reset()
+        crowd = []
+        with contextlib.suppress(asyncpg.TooManyConnectionsError):
+            while True:
+                crowd.append(await asyncpg.connect(fragile.url))
+        problem, _ = await ended(through.store.queues)
+        for each in crowd:
+            await each.close()
+
+        assert type(problem) is StoreUnavailableError
+        assert "max_connections" in str(problem)
+        assert await through.store.states([]) == {}
+
+
+async def test_a_server_whose_back_ends_stand_still_is_left(fragile: PostgresServer) -> None:
+    """They are stopped, not dead: nothing is closed, nothing is answered."""
+    async with open_through(fragile) as through:
+        store = through.store
+        await asyncio.gather(*(store.queues() for _ in range(CONNECTIONS_MAX)))
+        pids = await through.pids()
+        with _stopped(*pids):
+            ends = await asyncio.gather(*(ended(store.membership) for _ in range(CONNECTIONS_MAX)))
+            after, _ = await ended(store.membership)
+        assert {type(problem) for problem, _ in ends} == {StoreUnavailableError}
+        assert after is None
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            while set(pids) & set(await through.pids()):
+                await asyncio.sleep(0.01)
+
+
+async def test_a_postmaster_that_stands_still_lets_nobody_in(fragile: PostgresServer) -> None:
+    """The kernel accepts in its name: who connects is waited for, but not for ever."""
+    async with open_through(fragile) as through:
+        assert fragile.pid is not None
+        through.proxy.reset()
+        with _stopped(fragile.pid):
+            problem, seconds = await ended(through.store.queues)
+
+        assert type(problem) is StoreUnavailableError
+        assert seconds < 3.0
+        assert await through.store.states([]) == {}
+
+
+@contextlib.contextmanager
+def _stopped(*pids: int) -> Iterator[None]:
+    """Stop processes for a while."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+async def _until_refused(store: PostgresStore) -> None:
+    async with asyncio.timeout(60):
+        while not store._server._refusals:
+            await asyncio.sleep(0.01)
+
+
+async def _until_grown(tokens: list[bytes]) -> None:
+    before = len(tokens)
+    async with asyncio.timeout(60):
+        while len(tokens) < before + 50:
+            await asyncio.sleep(0.01)
