@@ -146,6 +146,39 @@ class Released(Event, tag="released", frozen=True, kw_only=True):
     jobs: int
 
 
+class Closed(Event, tag="closed", frozen=True, kw_only=True):
+    """The store declared a worker dead; by then its process must have been."""
+
+    worker: str
+
+
+class Yielded(Event, tag="yielded", frozen=True, kw_only=True):
+    """The store recorded an outcome that is not final: a retry, a snooze, a job given back."""
+
+    token: str
+    fence: int
+
+
+class Condemned(Event, tag="condemned", frozen=True, kw_only=True):
+    """A job was settled as failed because of the end of this worker."""
+
+    token: str
+    worker: str
+
+
+class Left(Event, tag="left", frozen=True, kw_only=True):
+    """What was there when all was over.
+
+    Attributes:
+        kind: Of what, in the plural.
+        count_max: How many may be.
+    """
+
+    kind: str
+    count: int
+    count_max: int = 0
+
+
 class Sampled(Event, tag="sampled", frozen=True, kw_only=True):
     """The store while all goes on: its rows, and what it counts itself.
 
@@ -200,6 +233,10 @@ AnyEvent: TypeAlias = (
     | Cancelled
     | Reopened
     | Released
+    | Closed
+    | Yielded
+    | Condemned
+    | Left
     | Sampled
     | Found
     | Counted

@@ -35,7 +35,8 @@ def key_order(history: History) -> list[Broken]:
 
     A job goes first only if its accept is known to have ended before the other's began, so those without a reply bind
     nobody. A delayed job binds nobody either, nor one that was cancelled. Runs after a reopening are left out: its place is
-    the last then. A job that should have gone first and was never run at all is a break too.
+    the last then, also of one that had expired before it was ever run. A job that should have gone first and was never run at
+    all is a break too.
     """
     broken: list[Broken] = []
     for (queue, key), jobs in _jobs_by_key(history).items():
@@ -63,8 +64,10 @@ def _jobs_by_key(history: History) -> dict[tuple[str, str], list[_Job]]:
     for event in history:
         if isinstance(event, Submitting) and event.key is not None and event.token not in seen:
             seen.add(event.token)
-            may_be_passed = event.is_delayed or event.token in excused
-            job = _Job(event, accepted.get(event.token), runs.get(event.token, []), may_be_passed)
+            of_job = runs.get(event.token, [])
+            lost_its_place = event.token in reopened_at and not of_job
+            may_be_passed = event.is_delayed or event.token in excused or lost_its_place
+            job = _Job(event, accepted.get(event.token), of_job, may_be_passed)
             keys.setdefault((event.queue, event.key), []).append(job)
     return keys
 

@@ -8,7 +8,6 @@ from tests.simulation.people import People
 from tests.simulation.weather import Weather, rates_of
 from tests.simulation.world import KILL, TERM, Process, World
 
-LEASE_S = 8.0
 HOUR_US = 3_600_000_000
 
 
@@ -40,6 +39,8 @@ class Chaos:
             "worker_pause": self._pause_worker,
             "supervisor_pause": self._pause_supervisor,
             "node_pause": self._pause_node,
+            "machine_loss": self._lose_machine,
+            "cut_off": self._cut_off,
             "churn": self._churn,
             "deploy": self._deploy,
             "wall_jump": self._jump,
@@ -50,6 +51,7 @@ class Chaos:
         }
         self._makes = {name: make for name, make in makes.items() if name in world.plan.faults}
         self.is_over = False
+        self._leaving: set[int] = set()
         weather.rates = rates_of(world.plan, world.chance)
 
     def begin(self) -> None:
@@ -118,8 +120,8 @@ class Chaos:
 
     def _pause_s(self) -> float:
         """From a moment to ten leases; short ones are the more frequent."""
-        chance = self._world.chance
-        return chance.choice((0.05, 0.5, 2.0, LEASE_S, 10 * LEASE_S)) * chance.random()
+        chance, lease_s = self._world.chance, self._world.plan.lease_ms / 1e3
+        return chance.choice((0.05, 0.5, 2.0, lease_s, 10 * lease_s)) * chance.random()
 
     def _pause_worker(self) -> bool:
         worker = self._one("worker", "alone")
@@ -143,22 +145,63 @@ class Chaos:
             self._world.pause(process, seconds)
         return True
 
+    def _lose_machine(self) -> bool:
+        """End everything on a machine at one instant, files included: nobody is left to say that anybody died."""
+        keeper = self._one("keeper")
+        if self._world.plan.policy == "locks" or keeper is None:
+            return False
+        world, machine = self._world, keeper.machine
+        world.tell("CHAOS", "machine is lost", machine=machine.name)
+        for process in world.living("keeper", "supervisor", "worker", "alone"):
+            if process.machine is machine:
+                if process.kind == "keeper":
+                    self._start_later(process.name.removesuffix("/keeper"), is_old=False)
+                world.end(process, signal=KILL)
+        for proof in [proof for proof, holder in world.holders.items() if holder.machine is machine]:
+            del world.holders[proof]
+            world.tables.pop(proof, None)
+        return True
+
+    def _cut_off(self) -> bool:
+        """Let nothing of a machine reach the store for a while."""
+        keeper = self._one("keeper")
+        if self._world.plan.policy == "locks" or keeper is None:
+            return False
+        machine, seconds = keeper.machine, self._pause_s()
+        self._network.cut_off.add(machine.name)
+        self._world.tell("CHAOS", "is cut off", machine=machine.name, seconds=seconds)
+        self._world.loop.after(seconds, self._join, machine.name)
+        return True
+
+    def _join(self, machine: str) -> None:
+        self._network.cut_off.discard(machine)
+        self._world.tell("CHAOS", "is joined again", machine=machine)
+
     # ── comings and goings ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _start_later(self, name: str, *, is_old: bool) -> None:
         self._world.loop.after(self._world.chance.uniform(0.1, 2.0), self.start_unless_there, name, is_old)
 
     def start_unless_there(self, name: str, is_old: bool) -> None:
-        """Start a node whose keeper is not there."""
-        if not self.is_over and not any(keeper.name == f"{name}/keeper" for keeper in self._world.living("keeper")):
+        """Start a node whose keeper is not there; once it has gone, if it is leaving."""
+        there = [keeper for keeper in self._world.living("keeper") if keeper.name == f"{name}/keeper"]
+        if self.is_over:
+            return
+        if not there:
             self._nodes.start(name, is_old=is_old)
+        elif there[0].pid in self._leaving:
+            self._world.loop.after(0.5, self.start_unless_there, name, is_old)
+
+    def _ask_to_leave(self, keeper: Process) -> None:
+        self._leaving.add(keeper.pid)
+        self._world.signal(keeper, TERM)
 
     def _end_node(self, *, is_old: bool) -> bool:
         keeper = self._one("keeper")
         if keeper is None:
             return False
         self._world.tell("CHAOS", "drains", keeper=keeper.seen)
-        self._world.signal(keeper, TERM)
+        self._ask_to_leave(keeper)
         if self._world.chance.random() < 0.2:  # Somebody is impatient.
             self._world.loop.after(0.3, self._world.signal, keeper, TERM)
         self._start_later(keeper.name.removesuffix("/keeper"), is_old=is_old)
@@ -220,6 +263,7 @@ class Chaos:
         world = self._world
         world.is_rough = False
         world.tell("CHAOS", "ends")
+        self._network.cut_off.clear()
         self._up()
         self._fast()
         self._roomy()
@@ -243,7 +287,7 @@ class Chaos:
             return
         for keeper in self._world.living("keeper"):
             if keeper.name == f"{name}/keeper" and self._nodes.is_old.get(keeper.pid):
-                self._world.signal(keeper, TERM)
+                self._ask_to_leave(keeper)
                 self._world.loop.after(4.0, self._renew, name)
                 return
         self.start_unless_there(name, False)

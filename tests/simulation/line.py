@@ -30,6 +30,7 @@ READS = frozenset(
 
 STALL_S_MAX = 12.0
 BUSY_S = 10.0
+CUT_S = 2.0
 _WAKE_FAULTS = ("wake_lost", "wake_late", "wake_doubled")
 
 
@@ -47,6 +48,7 @@ class Network:
         self.observer = observer
         self.weather = weather
         self.locked_by: Process | None = None
+        self.cut_off: set[str] = set()
         self._waiting: list[Call] = []
         self._wake_faults = [name for name in _WAKE_FAULTS if name in world.plan.faults]
 
@@ -73,7 +75,10 @@ class Network:
             if world.plan.policy == "locks" or call.fault == "lost_call" or world.chance.random() < 0.5:
                 return
             world.counts["fault call_of_the_dead"] += 1
-        if weather.is_down:
+        if call.process.machine.name in self.cut_off:
+            world.counts["fault call_cut_off"] += 1
+            self._answer(call, error=refusal("lost_call" if call.is_write else "lost_read", call.method), slowly=True)
+        elif weather.is_down:
             world.counts["fault store_down"] += 1
             self._answer(call, error=refusal("store_down", call.method))
         elif call.fault in ("store_refuse", "lost_call", "lost_read"):
@@ -131,10 +136,12 @@ class Network:
             error = refusal("lost_reply", call.method)
         self._answer(call, value, error)
 
-    def _answer(self, call: Call, value: Any = None, error: BaseException | None = None) -> None:
+    def _answer(
+        self, call: Call, value: Any = None, error: BaseException | None = None, *, slowly: bool = False
+    ) -> None:
         world = self.world
-        delay = world.chance.random() * world.plan.latency_s * self.weather.slowness
-        world.loop.after(delay, _reply, call, value, error)
+        delay = world.chance.random() * (CUT_S if slowly else world.plan.latency_s * self.weather.slowness)
+        world.loop.after(delay, _reply, self, call, value, error)
 
     # ── wake-ups ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,9 +176,12 @@ class Call:
         self.fault: str | None = None
 
 
-def _reply(call: Call, value: Any, error: BaseException | None) -> None:
+def _reply(network: Network, call: Call, value: Any, error: BaseException | None) -> None:
     if not call.process.is_alive or call.future.done():
         return
+    if error is None and call.process.machine.name in network.cut_off:
+        network.world.counts["fault reply_cut_off"] += 1
+        error = refusal("lost_reply" if call.is_write else "lost_read", call.method)
     if error is not None:
         call.future.set_exception(error)
     else:

@@ -25,7 +25,7 @@ from rota.store.port import Store
 from rota.worker.worker import Worker
 from tests.simulation.clocks import Machine
 from tests.simulation.line import Network
-from tests.simulation.liveness import SimLocks
+from tests.simulation.liveness import SimLocks, lease_of, liveness_of
 from tests.simulation.tables import SimTable
 from tests.simulation.tasks import QUEUES, Tasks
 from tests.simulation.world import KILL, Process, World
@@ -56,7 +56,8 @@ class Nodes:
         """Start a node, by its keeper."""
         world = self.world
         if name not in self.machines:
-            self.machines[name] = world.add_machine(name)
+            shared = self.machines and world.chance.random() < world.plan.shared
+            self.machines[name] = self.machines[min(self.machines)] if shared else world.add_machine(name)
 
         async def keep(keeper: Process) -> int:
             return await self._keep(keeper, name, is_old=is_old)
@@ -105,7 +106,8 @@ class Nodes:
             self._order(name),
             SimProcesses(self, me, is_old=is_old),
             store=store,
-            liveness=SimLocks(world, me),
+            liveness=liveness_of(world, me),
+            lease=lease_of(world, me, store),
             duties=duties,
             holds_lock=lambda pid: self.network.locked_by is not None and self.network.locked_by.pid == pid,
             clock=clock,

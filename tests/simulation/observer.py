@@ -15,7 +15,7 @@ from rota.model.token import token_text
 from rota.store.port import Cancelled as CancelReply
 from rota.store.port import Released as ReleaseReply
 from rota.store.port import Settled as SettleReply
-from tests.checkers.history import Cancelled, Released, Reopened, Settled, SettleStale
+from tests.checkers.history import Cancelled, Closed, Condemned, Released, Reopened, Settled, SettleStale, Yielded
 from tests.simulation.world import Process, World
 
 _STATES = {Kind.SUCCEEDED: "succeeded", Kind.FAILED: "failed", Kind.CANCELLED: "cancelled", Kind.EXPIRED: "expired"}
@@ -26,11 +26,13 @@ class Observer:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._newest: dict[int, int] = {}
         self._see: dict[str, Callable[..., None]] = {
             "settle": self._settle,
             "cancel": self._cancel,
             "reopen": self._reopen,
             "release": self._release,
+            "close_worker": self._close_worker,
             "register_worker": self._register_worker,
             "close_node": self._close_node,
             "claim_alone": self._claim_alone,
@@ -85,6 +87,7 @@ class Observer:
                 world.tell(process, "settles", token=token, fence=outcome.fence, state=_STATES[outcome.kind])
             else:
                 world.counts[f"seen {outcome.kind.name.lower()}"] += 1
+                world.saw(Yielded(at=at, token=token, fence=outcome.fence))
 
     def _cancel(self, process: Process, reply: CancelReply, token: bytes) -> None:
         world, text = self._world, token_text(token)
@@ -108,11 +111,21 @@ class Observer:
             world.counts["seen release in several calls"] += 1
         for token in reply.condemned:
             world.counts["seen condemned"] += 1
+            world.saw(Condemned(at=world.now_ns, token=token_text(token), worker="" if who is None else who.seen))
             world.saw(Settled(at=world.now_ns, token=token_text(token), fence=0, state="failed"))
+
+    def _close_worker(self, process: Process, reply: bool, worker: int) -> None:
+        """Note a close, unless the process has another row by which it goes: it had registered twice."""
+        who = self._world.incarnations.get(worker)
+        if reply and who is not None and self._newest.get(who.pid) == worker:
+            self._world.saw(Closed(at=self._world.now_ns, worker=who.seen))
+        elif reply:
+            self._world.counts["seen double registration closed"] += 1
 
     def _register_worker(self, process: Process, reply: Any, new: Any) -> None:
         if reply.id not in self._world.incarnations:
             self._world.incarnations[reply.id] = process
+            self._newest[process.pid] = reply.id
         else:
             self._world.counts["seen registration repeated"] += 1
 

@@ -20,6 +20,8 @@ FAULTS = (
     "worker_pause",
     "supervisor_pause",
     "node_pause",
+    "machine_loss",
+    "cut_off",
     "churn",
     "deploy",
     "wall_jump",
@@ -60,6 +62,9 @@ KINDS = (
 """What handlers do. ``modern`` is known to new code only."""
 
 
+DRIFT_MAX = 1.45
+
+
 @dataclass(frozen=True)
 class Plan:
     """One history.
@@ -79,7 +84,9 @@ class Plan:
         chaos_s: How long there are faults, in true seconds.
         gap_s: From one fault to the next, about.
         latency_s: Of a call to the store and of its reply each, at most.
-        drift: The rates of the machines lie within 1 to this.
+        drift: The rates of the machines lie within 1 to this; up to 1.45 nothing may come of it.
+        lease_ms: Length of a node's lease.
+        shared: How likely a node is to be on the same machine as the first.
         is_guarded: Workers have a thread that watches their loop.
     """
 
@@ -99,7 +106,14 @@ class Plan:
     gap_s: float
     latency_s: float
     drift: float
+    lease_ms: int
+    shared: float
     is_guarded: bool
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether clocks go apart by more than what leases bear: then two runs may overlap, and only the records are safe."""
+        return self.policy == "lease" and self.drift > DRIFT_MAX
 
 
 def draw_plan(seed: int, policy: str | None = None) -> Plan:
@@ -127,6 +141,8 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
         chaos_s=chance.uniform(2.0, 7.0),
         gap_s=chance.choice((0.2, 0.5, 1.5)),
         latency_s=chance.choice((0.001, 0.005, 0.03)),
-        drift=chance.choice((1.0, 1.2, 1.4)) if "drift" in faults else 1.0,
+        drift=chance.choice((1.2, 1.4, 1.4, 2.0)) if "drift" in faults else 1.0,
+        lease_ms=chance.choice((3_000, 3_000, 8_000)),
+        shared=chance.choice((0.0, 0.0, 0.5)),
         is_guarded=chance.random() < 0.15,
     )

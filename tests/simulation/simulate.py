@@ -165,10 +165,14 @@ def _verdict(simulation: Simulation) -> Verdict:
         simulation.run()
     except StuckError as stuck:
         world.fail("the history goes on and ends", str(stuck))
+    for process in world.processes:
+        world.counts["seen stolen"] += process.telemetry.counters["claims.stolen"]
+        world.counts["seen loop blocked"] += process.telemetry.counters["loop.blocked"]
+    world.counts["seen drift beyond the bound"] += world.plan.is_beyond
     for who, raised in (*world.loop.complaints, *world.loop.unseen_errors()):
         world.fail("nothing fails unseen", f"{who}: {raised!r}")
     history = sorted([*world.history, *findings(world.database, world.now_ns)], key=lambda event: event.at)
-    violations = world.broken + judge(history)
+    violations = world.broken + judge(history, world.plan)
     verdict = Verdict(
         world.plan,
         violations,
