@@ -46,10 +46,15 @@ class Through:
         store: The store.
         shop: It, with the words of the contract tests.
         look: A connection of one's own, not through the proxy, whose search path is the schema.
+        server_url: The server.
+        url: The proxy before it.
     """
 
-    def __init__(self, proxy: TcpProxy, store: PostgresStore, shop: Shop, look: asyncpg.Connection) -> None:
+    def __init__(
+        self, server_url: str, proxy: TcpProxy, store: PostgresStore, shop: Shop, look: asyncpg.Connection
+    ) -> None:
         self.proxy, self.store, self.shop, self.look = proxy, store, shop, look
+        self.server_url, self.url = server_url, proxy.url_of(server_url)
 
     async def pids(self, which: str = "true") -> list[int]:
         """Return the back ends of the store, of which this is true."""
@@ -79,7 +84,7 @@ async def open_through(
         store = await PostgresStore.open(
             proxy.url_of(server.url), clock=clock, schema=schema, bounds=bounds, connections_max=connections_max
         )
-        through = Through(proxy, store, Shop(store, clock, _entropy(clock)), look)
+        through = Through(server.url, proxy, store, Shop(store, clock, _entropy(clock)), look)
         # So that the next submit is a single request: numbers are known, room has been counted, the statement is prepared.
         await store.submit([fresh(through.shop.job())])
         yield through

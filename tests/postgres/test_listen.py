@@ -1,0 +1,217 @@
+"""LISTEN and NOTIFY: one notification a commit, one connection a node, and nobody stuck when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from rota.store.port import Store, Wake, Woken
+from rota.store.postgres.store import PostgresStore
+from rota.store.relay import relay, relay_folder
+from tests.contract.outcomes import failed, retry, succeeded
+from tests.contract.shop import ALL_SLOTS, Worker
+from tests.postgres.through import QUICK, Through, open_through
+from tests.postgres_server import PostgresServer
+
+PATIENCE_S = 20.0
+
+pytestmark = pytest.mark.postgres
+
+
+class Ear:
+    """Somebody who listens, and can be waited for."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.heard: list[Wake] = []
+        self.stop = store.listen(name, self.heard.append)
+
+    async def until(self, is_it: Callable[[Wake], bool]) -> Wake:
+        """Return the first wake-up that fits, and forget all before it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                while self.heard:
+                    wake = self.heard.pop(0)
+                    if is_it(wake):
+                        return wake
+                await asyncio.sleep(0.001)
+
+
+def _is_everything(wake: Wake) -> bool:
+    return wake.woken is None
+
+
+def _names(slot: int) -> Callable[[Wake], bool]:
+    return lambda wake: wake.woken is not None and slot in [news.slot for news in wake.woken]
+
+
+async def test_a_silent_connection_is_found_out(server: PostgresServer) -> None:
+    """Nobody asks anything on the connection that listens: it must be looked after, or it would listen to nothing for ever."""
+    async with open_through(server) as through:
+        ear = Ear(through.store, "worker-1")
+        await ear.until(_is_everything)
+        through.proxy.black_hole()
+        await through.until("query LIKE 'LISTEN%'", 1)
+        accepted = through.proxy.accepted
+        async with asyncio.timeout(PATIENCE_S):
+            while through.proxy.accepted < accepted + 2:
+                await asyncio.sleep(0.01)
+        through.proxy.clear()
+
+        await ear.until(_is_everything)
+        through.store.tell(Wake(woken=[Woken(1, 9, 0)]))
+        await ear.until(_names(9))
+        ear.stop()
+
+
+async def test_a_server_that_is_away_is_not_run_at(server: PostgresServer) -> None:
+    """The pauses grow; and when it is back, all is well within a second or so."""
+    async with open_through(server) as through:
+        ear = Ear(through.store, "worker-1")
+        await ear.until(_is_everything)
+        through.proxy.refuses = True
+        before, now = through.proxy.accepted, asyncio.get_running_loop().time
+        through.proxy.reset()
+        began = now()
+        async with asyncio.timeout(PATIENCE_S):
+            while through.proxy.accepted < before + 6:
+                await asyncio.sleep(0.001)
+        grew_s = now() - began
+        through.proxy.clear()
+
+        await ear.until(_is_everything)
+        ear.stop()
+        # Six tries are five pauses, each at least half of 20, 40, 80, 160 and 320 ms.
+        assert grew_s >= 0.3
+
+
+async def test_a_commit_sends_one_notification(server: PostgresServer) -> None:
+    """Each costs a lock on the whole database at the commit, and wakes up every listener's back end."""
+    async with open_through(server) as through, _listening(through) as notices:
+        shop = through.shop
+        worker = await shop.worker()
+        await _drain(worker)
+        later = shop.job(delay=3_600)
+        await through.store.submit([later])
+        jobs = [shop.job(key, slot=slot) for slot, key in ((1, "a"), (1, "a"), (2, None), (3, "b"), (3, "b"))]
+        counts = {}
+        await notices()
+
+        await through.store.submit(jobs[:1])
+        counts["submit"] = await notices()
+        await through.store.submit(jobs[1:])
+        counts["submit many"] = await notices()
+        claimed = await worker.claim(10)
+        counts["claim"] = await notices()
+        first, second, third = claimed
+        await worker.settle(succeeded(first), failed(second), retry(third, shop.at(0)))
+        counts["settle"] = await notices()
+        await worker.settle(*map(succeeded, await worker.claim(10)))
+        counts["claim and settle"] = await notices()
+        await through.store.cancel(later.token)
+        counts["cancel"] = await notices()
+
+        assert counts == {
+            "submit": 1, "submit many": 1, "claim": 0, "settle": 1, "claim and settle": 1, "cancel": 1,
+        }  # fmt: skip
+
+
+async def test_a_node_listens_once(server: PostgresServer, tmp_path: Path) -> None:
+    """The supervisor hears and passes on; its workers' processes have no connection for it."""
+    async with open_through(server) as through:
+        folder = str(tmp_path)
+        hall = relay_folder(folder, 7)
+        workers = [await _worker_store(through, hall) for _ in range(3)]
+        ears = [Ear(store, f"worker-{number}") for number, store in enumerate(workers)]
+        waiting = Ear(workers[0], "wait-1")
+        for ear in ears:
+            await ear.until(_is_everything)
+        stop = relay(through.store, folder, 7)
+        for ear in ears:
+            await ear.until(_is_everything)
+
+        token = await through.shop.submit_one(through.shop.job(slot=9))
+
+        for ear in ears:
+            await ear.until(_names(9))
+        await through.store.cancel(token)
+        await waiting.until(lambda wake: token in (wake.settled or ()))
+        assert len(await through.pids("query LIKE 'LISTEN%' OR query LIKE 'SELECT 1'")) == 1
+        stop()
+        for store in workers:
+            await store.close()
+
+
+async def test_when_the_relay_has_lost_the_server_workers_are_told_to_look(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    """As soon as it hears again: nobody knows what it missed."""
+    async with open_through(server) as through:
+        worker = await _worker_store(through, relay_folder(str(tmp_path), 7))
+        ear = Ear(worker, "worker-1")
+        stop = relay(through.store, str(tmp_path), 7)
+        await ear.until(_is_everything)
+        await through.until("query LIKE 'LISTEN%' OR query LIKE 'SELECT 1'", 1)
+        ear.heard.clear()
+        through.proxy.reset()
+
+        await ear.until(_is_everything)
+        stop()
+        await worker.close()
+
+
+async def test_a_worker_whose_node_s_folder_cannot_be_used_listens_for_itself(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    """Slower for the server, but not slower for its jobs."""
+    (tmp_path / "wake-7").write_text("no folder")
+    async with open_through(server) as through:
+        worker = await _worker_store(through, relay_folder(str(tmp_path), 7))
+        ear = Ear(worker, "worker-1")
+        await ear.until(_is_everything)
+
+        await through.shop.submit(through.shop.job(slot=9))
+
+        await ear.until(_names(9))
+        await worker.close()
+
+
+async def _worker_store(through: Through, hall: str) -> PostgresStore:
+    """Open a store as a worker of a node does."""
+    schema, url = through.store._server.schema, through.url
+    return await PostgresStore.open(url, clock=through.shop.clock, schema=schema, relay=hall, bounds=QUICK)
+
+
+async def _drain(worker: Worker) -> None:
+    """Finish what other tests have left in the schema."""
+    while jobs := await worker.claim(1_000, slots=ALL_SLOTS):
+        await worker.settle(*map(succeeded, jobs))
+
+
+@asynccontextmanager
+async def _listening(through: Through) -> AsyncIterator[Any]:
+    """Listen as the server sees it; yield what counts the notifications since the last count."""
+    connection: asyncpg.Connection = await asyncpg.connect(through.server_url)
+    heard: list[str] = []
+    schema = through.store._server.schema
+    await connection.add_listener(schema, lambda *notice: heard.append(notice[3]))
+
+    async def count() -> int:
+        # A notification of one's own comes after all that were committed before it.
+        await connection.execute("SELECT pg_notify($1, 'end')", schema)
+        async with asyncio.timeout(PATIENCE_S):
+            while "end" not in heard:
+                await asyncio.sleep(0.001)
+        number = heard.index("end")
+        heard.clear()
+        return number
+
+    try:
+        yield count
+    finally:
+        await connection.close()
