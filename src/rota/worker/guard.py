@@ -15,10 +15,10 @@ Invariants, each with the test that holds it:
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sized
 
 from rota.runtime.clock import Clock
+from rota.worker.threads import SYSTEM_THREADS, Joinable, Threads
 
 LOOK_S = 0.25
 """How often the side thread looks."""
@@ -40,29 +40,34 @@ class LoopGuard:
         waiting: The jobs that wait to be started.
         blocked: Called on the side thread, at each look at a blocked loop in which jobs wait, with how long the blockage has
             lasted in seconds; gives the jobs back.
+        threads: Makes the side thread.
     """
 
-    def __init__(self, clock: Clock, waiting: Sized, blocked: Callable[[float], None]) -> None:
+    def __init__(
+        self, clock: Clock, waiting: Sized, blocked: Callable[[float], None], threads: Threads = SYSTEM_THREADS
+    ) -> None:
         self._clock = clock
         self._waiting = waiting
         self._blocked = blocked
         self._loop = asyncio.get_running_loop()
         self._beats = 0
-        self._stop = threading.Event()
+        self._threads = threads
+        self._stop = threads.flag()
         self._timer: asyncio.TimerHandle | None = None
-        self._thread = threading.Thread(target=self._watch, name="rota-guard", daemon=True)
+        self._thread: Joinable | None = None
 
     def start(self) -> None:
         """Begin to watch."""
         self._beat()
-        self._thread.start()
+        self._thread = self._threads.start(self._watch, "rota-guard")
 
     def stop(self) -> None:
         """End watching. Waits a moment for what is being given back; if the store is slow, that goes on by itself."""
         self._stop.set()
         if self._timer is not None:
             self._timer.cancel()
-        self._thread.join(_STOP_S)
+        if self._thread is not None:
+            self._thread.join(_STOP_S)
 
     def _beat(self) -> None:
         self._beats += 1

@@ -22,18 +22,17 @@ Invariants, each with the test that holds it:
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 from rota.model.job import ClaimedJob
 from rota.runtime.clock import Clock
 from rota.settle.settler import Settler
 from rota.worker.attempts import Attempts
+from rota.worker.threads import SYSTEM_THREADS, Joinable, Threads
 
 _CLOSE_S = 1.0
 """How long handlers may take to end once they were cancelled for good."""
@@ -51,6 +50,7 @@ class Hands:
         settler: Is told when threads have put outcomes in.
         clock: How long jobs have been running, and the loop has been kept from everything else.
         wants_more: Called on the loop when there is room for more jobs.
+        threads: Makes the threads for ``def`` handlers.
 
     Attributes:
         todo: Jobs that wait to be started. Hands, threads and the loop's guard all take from it.
@@ -65,6 +65,7 @@ class Hands:
         settler: Settler,
         clock: Clock,
         wants_more: Callable[[], None],
+        threads: Threads = SYSTEM_THREADS,
     ) -> None:
         self.todo: deque[ClaimedJob] = deque()
         self.concurrency = concurrency
@@ -77,9 +78,10 @@ class Hands:
         self._parked: list[asyncio.Future[None]] = []
         self._coroutines: dict[int, asyncio.Task[None]] = {}
         self._free_rows: list[int] = []
-        self._threads: list[threading.Thread] = []
+        self._makes_threads = threads
+        self._threads: list[Joinable] = []
         self._idle_threads = 0
-        self._for_threads: SimpleQueue[ClaimedJob | None] = SimpleQueue()
+        self._for_threads = threads.handover()
         self._thread_news = False
         self._low = max(1, concurrency // 2)
         self._is_closing = False
@@ -287,9 +289,7 @@ class Hands:
             self._idle_threads -= 1
         elif len(self._threads) < self.concurrency:
             row = self.concurrency + len(self._threads)
-            thread = threading.Thread(target=self._work, args=(row,), name=f"rota-hand-{row}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.append(self._makes_threads.start(partial(self._work, row), f"rota-hand-{row}"))
         self._for_threads.put(job)
 
     def _work(self, row: int) -> None:

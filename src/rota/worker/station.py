@@ -30,6 +30,7 @@ from rota.worker.order import WorkerOrder
 from rota.worker.pace import Pace
 from rota.worker.rings import RingFollower
 from rota.worker.running import RunningTable
+from rota.worker.threads import Threads
 
 GiveBack = Callable[[int, Sequence[Outcome]], Settled]
 """Settles outcomes of a worker from any thread, and returns the store's answer."""
@@ -42,6 +43,7 @@ class Station:
         me: What the store answered when it registered.
         running: Where running jobs are marked; ``None`` when nobody would look.
         give_back: Settles from another thread; ``None`` where that cannot be.
+        threads: Makes threads.
         recycle: Called when a ``def`` handler did not come back: this process must be replaced.
 
     Attributes:
@@ -60,6 +62,7 @@ class Station:
         entropy: Entropy,
         telemetry: Telemetry,
         give_back: GiveBack | None,
+        threads: Threads,
         recycle: Callable[[], None],
     ) -> None:
         self._me = me
@@ -88,7 +91,12 @@ class Station:
             overrun=self._overran,
         )
         self.hands = Hands(
-            order.concurrency, self.attempts, settler=self.settler, clock=clock, wants_more=self._wants_more
+            order.concurrency,
+            self.attempts,
+            settler=self.settler,
+            clock=clock,
+            wants_more=self._wants_more,
+            threads=threads,
         )
         self.rings = RingFollower(
             store, me.name, self.lines, telemetry=telemetry, entropy=entropy, changed=self._wants_more

@@ -32,6 +32,7 @@ from rota.worker.guard import LoopGuard
 from rota.worker.order import CLOSED, DRAINED, RECYCLE, WorkerOrder
 from rota.worker.running import RunningTable
 from rota.worker.station import GiveBack, Station
+from rota.worker.threads import SYSTEM_THREADS, Threads
 
 _T = TypeVar("_T")
 
@@ -54,6 +55,7 @@ class Worker:
         order: What its supervisor told it.
         running: Where running jobs are marked for after a crash; ``None`` when nobody would look.
         give_back: Settles outcomes from another thread while the loop is blocked; ``None`` where that cannot be.
+        threads: Makes the threads for ``def`` handlers, and the one that watches the loop.
         pid: For people.
     """
 
@@ -68,6 +70,7 @@ class Worker:
         entropy: Entropy,
         telemetry: Telemetry,
         give_back: GiveBack | None = None,
+        threads: Threads = SYSTEM_THREADS,
         pid: int = 0,
     ) -> None:
         self._store = store
@@ -78,6 +81,7 @@ class Worker:
         self._entropy = entropy
         self._telemetry = telemetry
         self._give_back = give_back
+        self._threads = threads
         self._pid = pid
         self._exit_code = DRAINED
         self._ending = asyncio.Event()
@@ -139,6 +143,7 @@ class Worker:
             entropy=self._entropy,
             telemetry=self._telemetry,
             give_back=self._give_back,
+            threads=self._threads,
             recycle=self._recycle,
         )
         self._telemetry.emit(
@@ -176,7 +181,7 @@ class Worker:
             create(self._ending.wait()),
             create(station.hands.broken()),
         ]
-        guard = LoopGuard(self._clock, station.hands.todo, station.loop_blocked) if self._give_back else None
+        guard = self._guard_of(station)
         if guard is not None:
             guard.start()
         try:
@@ -195,6 +200,11 @@ class Worker:
                 guard.stop()
             await _cancel([*tasks, settling])
             await station.hands.close()
+
+    def _guard_of(self, station: Station) -> LoopGuard | None:
+        if self._give_back is None:
+            return None
+        return LoopGuard(self._clock, station.hands.todo, station.loop_blocked, self._threads)
 
     async def run_until_idle(self) -> None:
         """Work in a test: until nothing that is due can be claimed, nothing runs and everything is settled."""
