@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import pytest
 
 from rota.store.postgres.migrate import migrate
 from rota.store.postgres.server import quoted
 from rota.store.postgres.store import PostgresStore
 from rota.testing.clock import ManualClock
+from scripts.postgres_server import NoServerError
 from tests.contract.shop import CountingEntropy, Shop
 from tests.postgres_server import PostgresServer
 
@@ -40,6 +43,17 @@ class House:
         connection = await asyncpg.connect(self.url)
         await connection.execute(f"SET search_path = {quoted(self.schema)}, pg_temp")
         return connection
+
+
+def own_server_or_skip(*, is_durable: bool = True, settings: dict[str, str] | None = None) -> PostgresServer:
+    """Return a server that the caller may spoil and has to stop; without one the test is skipped loudly, in CI it fails."""
+    try:
+        return PostgresServer.start_own(is_durable=is_durable, settings=settings)
+    except NoServerError as problem:
+        says = f"PostgreSQL tests were NOT run: {problem}"
+        if os.environ.get("CI"):
+            pytest.fail(says)
+        pytest.skip(says)
 
 
 @asynccontextmanager

@@ -61,6 +61,8 @@ class Bounds:
         """Return the server's part, as startup parameters. All of them may be set by any role."""
         idle_s, interval_s, probes = self.keepalive()
         return {
+            # Steps that must see each other's commits do not in any other, whatever the role's own default is.
+            "default_transaction_isolation": "read committed",
             "lock_timeout": _ms(self.lock_s),
             "statement_timeout": _ms(self.statement_s),
             "idle_in_transaction_session_timeout": _ms(self.idle_in_transaction_s),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from rota.errors import NotAllowedError
 from rota.store.port import Check, Swept
+from rota.store.postgres.doctor import Findings, examine
+from rota.store.postgres.migrate import version_told
+from rota.store.postgres.rights import grants, missing_rights, role_of, told
 from rota.store.postgres.subject import Subject, woken_of
 
 _HISTORY_AT_ONCE = 5_000
 _PAUSE_S = 0.05
-_OLD_SNAPSHOT_S = 600
 
 
 class PostgresHouse(Subject):
@@ -53,13 +54,26 @@ class PostgresHouse(Subject):
         )
 
     async def doctor(self) -> Sequence[Check]:
-        """Return what is to be said about this store."""
-        facts = await self._server.row("store_facts", writes=False)
-        return [
-            Check("engine", "ok", f"PostgreSQL {facts['server_version']}, schema {self._server.schema!r}"),
-            *_durability(facts),
-            *_troubles(facts),
-        ]
+        """Return what is to be said about this store and its server."""
+        schema = self._server.schema
+        async with self._server.connection() as connection:
+            missing = await missing_rights(connection, schema)
+            if missing:
+                role = await role_of(connection)
+                return [Check("rights", "error", f"role {role} lacks {told(missing)}", grants(schema, role))]
+            version = await version_told(connection, schema)
+        read = self._server.call
+        return examine(
+            Findings(
+                facts=await self._server.row("store_facts", self._now(), writes=False),
+                standbys=await read("list_standbys", writes=False),
+                holders=await read("list_holders", writes=False),
+                bloat=await read("list_bloat", writes=False),
+                partitions=await read("list_partitions", writes=False),
+                schema=schema,
+                version=version,
+            )
+        )
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
         """Refuse: the server has tools of its own for this."""
@@ -69,57 +83,3 @@ class PostgresHouse(Subject):
             f"Try `pg_dump --schema={self._server.schema}`, or pg_basebackup for the whole server.",
             path=path,
         )
-
-
-def _durability(facts: Any) -> list[Check]:
-    unsafe = [name for name in ("fsync", "full_page_writes") if facts[name] != "on"]
-    if facts["synchronous_commit"] == "off":
-        unsafe.append("synchronous_commit")
-    if unsafe:
-        return [
-            Check(
-                "durability",
-                "error",
-                f"{', '.join(unsafe)} is off: accepted jobs can be lost when the server or its machine fails",
-                "Set them to on in postgresql.conf.",
-            )
-        ]
-    if facts["standbys"]:
-        return [Check("durability", "ok", f"every commit is on disk, and on the standbys {facts['standbys']}")]
-    return [
-        Check(
-            "durability",
-            "note",
-            "every commit is on the primary's disk; after a fail-over to another server the last ones can be missing",
-            "Set synchronous_standby_names if fail-overs must lose nothing.",
-        )
-    ]
-
-
-def _troubles(facts: Any) -> list[Check]:
-    found = []
-    if facts["is_in_recovery"]:
-        found.append(Check("role", "error", "this server is a standby and cannot be written", "Use the primary."))
-    age = facts["oldest_snapshot_s"] or 0
-    if age > _OLD_SNAPSHOT_S:
-        found.append(
-            Check(
-                "snapshots",
-                "warning",
-                f"a transaction has been open for {age} s: removed rows pile up until it ends",
-                "Find it in pg_stat_activity and end it.",
-            )
-        )
-    if facts["closed_holders"]:
-        found.append(
-            Check(
-                "claims",
-                "warning",
-                f"{facts['closed_holders']} closed workers still hold jobs",
-                "A running node releases them within seconds; if none runs, start one.",
-            )
-        )
-    found.append(
-        Check("jobs", "note", f"about {max(facts['live_jobs'], 0):,} live jobs, {facts['turns']:,} keys in turn")
-    )
-    return found

@@ -21,6 +21,7 @@ import asyncpg
 from rota.errors import SchemaVersionError, StoreUnavailableError
 from rota.store.postgres.bounds import UNHURRIED
 from rota.store.postgres.errors import DRIVER_ERRORS, translated
+from rota.store.postgres.rights import grants, missing_rights, role_of, told
 from rota.store.postgres.schema import functions_name, functions_sql, literal, migrations
 from rota.store.postgres.server import Server, quoted
 from rota.store.statements import Step, load
@@ -81,6 +82,13 @@ async def check_version(server: Server) -> None:
     async with server.connection() as connection:
         try:
             found = await _applied(connection, server.schema)
+        except asyncpg.InsufficientPrivilegeError as problem:
+            missing, role = await missing_rights(connection, server.schema), await role_of(connection)
+            raise StoreUnavailableError(
+                f"{server.where} lets role {role} do nothing: it lacks {told(missing)}. Let the schema's owner say "
+                f"`{grants(server.schema, role)}`",
+                store=server.where,
+            ) from problem
         except DRIVER_ERRORS as problem:
             raise translated(problem, where=server.where, doing="check_version", writes=False) from problem
     ours = len(migrations())
@@ -96,6 +104,12 @@ async def check_version(server: Server) -> None:
             found=newest,
             needed=ours,
         )
+
+
+async def version_told(connection: asyncpg.Connection, schema: str) -> str:
+    """Return which migration was the last and which functions are installed, for people."""
+    found = await _applied(connection, schema)
+    return f"version {max(found)}, {found[0]}"
 
 
 async def install_functions(connection: asyncpg.Connection, schema: str, texts: Mapping[str, str]) -> None:

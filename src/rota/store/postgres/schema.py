@@ -29,7 +29,18 @@ PLANNER = {
 """Settings of every function, and why."""
 
 _INNER = frozenset(
-    {"stage_keys", "stage_slots", "tell_wakes", "best_of_slots", "keep_jobs", "refuse_settles", "token_at", "token_ms"}
+    {
+        "stage_keys",
+        "stage_slots",
+        "tell_wakes",
+        "best_of_slots",
+        "keep_jobs",
+        "refuse_settles",
+        "token_at",
+        "token_ms",
+        "require_delete",
+        "forgotten_keys",
+    }
 )
 """Called by other functions only, whose settings hold for them: setting them once more takes time."""
 

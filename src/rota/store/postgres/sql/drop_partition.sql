@@ -20,6 +20,7 @@ DECLARE
     has_history boolean;
     old record;
 BEGIN
+    PERFORM require_delete();
     IF NOT pg_try_advisory_xact_lock(lock_class, hashtext(current_schema())) THEN
         RETURN;
     END IF;

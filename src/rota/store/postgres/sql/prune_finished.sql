@@ -24,6 +24,7 @@ DECLARE
     gone uuid[];
     one record;
 BEGIN
+    PERFORM require_delete();
     FOR one IN
         SELECT p.part, p.is_rest
           FROM list_partitions() p

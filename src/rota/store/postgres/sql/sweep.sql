@@ -4,7 +4,7 @@
 -- Returns  one row: keys_without_head, jobs_of_closed_workers, claims_rows_dropped integer; woken_queues, woken_slots,
 --          woken_places
 -- Locks    what stage_keys locks; the released rows, skipping locked ones; the dropped claims rows
--- Plan     Index Scan using live_line from key to key; one scan of live for held jobs
+-- Plan     that of forgotten_keys; one scan of live for held jobs
 -- Twin     store/sqlite/sql/sweep_keys.sql; tests/contract/test_house.py runs both.
 
 CREATE FUNCTION sweep(
@@ -20,26 +20,7 @@ DECLARE
     staged record;
     released record;
 BEGIN
-    WITH RECURSIVE k AS (
-        (SELECT l.queue_id, l.key, l.slot
-           FROM live l
-          WHERE NOT l.head AND l.key IS NOT NULL AND l.due_at IS NULL
-          ORDER BY l.queue_id, l.key, l.seq
-          LIMIT 1)
-        UNION ALL
-        SELECT n.*
-          FROM k
-         CROSS JOIN LATERAL (
-               SELECT l.queue_id, l.key, l.slot
-                 FROM live l
-                WHERE (l.queue_id, l.key) > (k.queue_id, k.key) AND NOT l.head AND l.key IS NOT NULL AND l.due_at IS NULL
-                ORDER BY l.queue_id, l.key, l.seq
-                LIMIT 1) n
-    )
-    SELECT array_agg(k.queue_id), array_agg(k.slot), array_agg(k.key) INTO key_queues, key_slots, keys
-      FROM k
-     WHERE (SELECT true FROM live h WHERE h.queue_id = k.queue_id AND h.key = k.key AND h.head LIMIT 1) IS NULL
-       AND (SELECT true FROM turns t WHERE t.queue_id = k.queue_id AND t.slot = k.slot AND t.key = k.key LIMIT 1) IS NULL;
+    SELECT array_agg(k.queue_id), array_agg(k.slot), array_agg(k.key) INTO key_queues, key_slots, keys FROM forgotten_keys() k;
     keys_without_head := coalesce(cardinality(keys), 0);
     SELECT * INTO staged FROM stage_keys(key_queues, key_slots, keys, array_fill(now_us, ARRAY[keys_without_head]));
 
