@@ -73,7 +73,7 @@ class Side:
             run_log.VARIABLE: str(self.run_log),
             "BENCH_PICKUP_LOG": str(self.pickup_log),
             "BENCH_GATE": str(self.folder / "gate"),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",  # What is measured is this checkout, whatever is installed.
         }
 
     def fresh(self) -> None:
