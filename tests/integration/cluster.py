@@ -45,7 +45,7 @@ from rota.runtime.clock import SystemClock
 from rota.telemetry.lines import LogLines
 from rota.telemetry.telemetry import Telemetry
 order = msgspec.json.decode(sys.stdin.buffer.read(), type=NodeOrder)
-sys.exit(Keeper(order, "rota.app.node_main", Telemetry([LogLines(sys.stderr, SystemClock().now_us)])).run())
+sys.exit(Keeper(order, sys.argv[1], Telemetry([LogLines(sys.stderr, SystemClock().now_us)])).run())
 """
 APP = "tests.integration.crash_app"
 T = TypeVar("T")
@@ -102,7 +102,12 @@ class Cluster:
     Args:
         folder: Where all files go.
         app: Module of the app, which has ``app`` in it; it finds the store by ``ROTA_STORE``.
+
+    Attributes:
+        supervisor_module: Where a supervisor's ``main`` is.
     """
+
+    supervisor_module = "rota.app.node_main"
 
     def __init__(self, folder: Path, app: str = APP) -> None:
         self.folder = folder
@@ -174,7 +179,7 @@ class Cluster:
         """Start a node and wait for nothing. It may know the store by another address than this process."""
         order = NodeOrder(store=address or self.address, app=f"{self.app_name}:app", name=name, **how)
         keeper = subprocess.Popen(
-            [sys.executable, "-c", KEEPER],
+            [sys.executable, "-c", KEEPER, self.supervisor_module],
             stdin=subprocess.PIPE,
             env=os.environ | self._environment | (environment or {}),
             cwd=self.folder,

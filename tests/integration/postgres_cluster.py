@@ -1,4 +1,8 @@
-"""Real nodes on a real PostgreSQL server, each "host" with a folder for temporary files of its own."""
+"""Real nodes on a real PostgreSQL server, on "hosts" that know nothing of each other.
+
+A host is a folder for temporary files and a boot id: with another one a node finds no lock of the others, and takes no process
+id for one of its own. See ``host_main``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from rota.app.blocking import Portal
 from rota.app.engine import open_store
 from rota.store.port import Store
 from rota.store.postgres.migrate import migrate
+from tests.integration import host_main
 from tests.integration.cluster import APP, Cluster, Node
+from tests.integration.host_main import HOST
 from tests.postgres_server import PostgresServer
 from tests.tcp_proxy import TcpProxy
 
@@ -27,6 +33,8 @@ class PostgresCluster(Cluster):
         more: More settings, as the environment has them.
     """
 
+    supervisor_module = host_main.__name__
+
     def __init__(self, folder: Path, server: PostgresServer, lease_s: float = 3.0, **more: str) -> None:
         self.server = server
         self.schema = server.fresh_schema()
@@ -40,7 +48,7 @@ class PostgresCluster(Cluster):
         """Start a node on this "host" and wait until its workers are registered."""
         temporary = self.folder / f"tmp-{host}"
         temporary.mkdir(exist_ok=True)
-        return super().node(name, environment={"TMPDIR": str(temporary)}, **more)
+        return super().node(name, environment={"TMPDIR": str(temporary), HOST: host}, **more)
 
     def proxied(self) -> TcpProxy:
         """Return a network of its own before the server; ends with the cluster."""

@@ -54,10 +54,10 @@ def silence_s(cluster: PostgresCluster, token: object) -> float:
 
 def test_a_killed_workers_jobs_run_again_within_a_second(cluster: PostgresCluster, gate: Path) -> None:
     """Its own supervisor sees it by the kernel, whatever the store is; a drain ends the node in good order."""
-    node = cluster.node("mitte", processes=2, concurrency=2)
-    tokens = cluster.tasks.beat.submit_many([str(gate)] * 4)
+    node = cluster.node("mitte", processes=2, concurrency=8)
+    tokens = cluster.tasks.beat.submit_many([str(gate)] * 8)
     cluster.wait_started(tokens)
-    victim = node.worker(1)
+    victim = next(one for one in (node.worker(1), node.worker(2)) if cluster.held()[one.name])
     theirs = [token for token in tokens if cluster.starts(token)[0].worker == f"process {victim.pid}"]
 
     killed_at = now_s()
@@ -131,7 +131,7 @@ def test_the_keeper_starts_another_as_soon_as_a_stopped_supervisor_is_dead(
 
     for token in tokens:
         cluster.wait_again(token, 2, 5)
-    assert max(silence_s(cluster, token) for token in tokens) < LEASE_S - KILL_S + 1
+    assert max(silence_s(cluster, token) for token in tokens) < LEASE_S
     gate.touch()
     cluster.wait_done(tokens)
     assert one_runner(cluster.history()) == []

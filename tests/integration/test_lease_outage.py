@@ -12,7 +12,7 @@ import pytest
 
 from rota.model.state import State
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import is_running
+from tests.integration.cluster import is_running, stopped
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.postgres_server import server_or_skip, start_server
 from tests.tcp_proxy import TcpProxy
@@ -63,7 +63,7 @@ def test_an_outage_shorter_than_the_fence_stops_no_job(cluster: PostgresCluster,
 def test_a_server_that_dies_and_comes_back_stops_no_job(tmp_path: Path, gate: Path) -> None:
     """All connections break, new ones are refused, then it recovers: a usual restart."""
     server = start_server()
-    cluster = PostgresCluster(tmp_path, server, lease_s=8)
+    cluster = PostgresCluster(tmp_path, server, lease_s=30)  # a busy machine recovers slowly
     try:
         node = cluster.node("mitte", processes=1, concurrency=1)
         token = cluster.tasks.beat.submit(str(gate))
@@ -130,24 +130,22 @@ def test_a_node_that_is_cut_off_stops_before_others_start_and_begins_anew(
     assert one_runner(cluster.history()) == []
 
 
-def test_who_chose_to_run_without_a_store_is_refused_too_late_a_result(tmp_path: Path, gate: Path) -> None:
-    """P4 was given up by name; P2 and P3 hold: the second settle is refused, and both are told."""
+def test_who_chose_to_run_on_is_refused_too_late_a_result(tmp_path: Path, gate: Path) -> None:
+    """P4 was given up by name, so both run; P2 and P3 hold: the second settle is refused, and that is told."""
     cluster = PostgresCluster(tmp_path, server_or_skip(), LEASE_S, ROTA_ON_STORE_LOSS="run")
     try:
-        net = cluster.proxied()
-        cluster.node("cut", processes=1, concurrency=1, address=net.url_of(cluster.address), host="one")
+        late = cluster.node("late", processes=1, concurrency=1, host="one")
         token = cluster.tasks.beat.submit(str(gate))
         cluster.wait_started([token])
         cluster.node("other", processes=1, concurrency=1, host="two")
 
-        cluster.do(net.black_hole)
-        cluster.wait_again(token, 2, LEASE_S + 2 + SLACK_S)
-        until(lambda: one_runner(cluster.history()), "both runs to be seen alive at once")
-        gate.touch()
-        cluster.wait_done([token])
-        cluster.do(net.clear)
+        with stopped(late.supervisor):
+            cluster.wait_again(token, 2, LEASE_S + 2 + SLACK_S)
+            until(lambda: one_runner(cluster.history()), "both runs to be seen alive at once")
+            gate.touch()
 
-        until(lambda: "stale" in cluster.history_of(token), "the late result to be refused")
+            until(lambda: "stale" in cluster.history_of(token), "the late result to be refused")
+            cluster.wait_done([token])
         assert cluster.states([token]) == [State.SUCCEEDED]
     finally:
         cluster.close()
