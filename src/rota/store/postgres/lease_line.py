@@ -42,6 +42,11 @@ class LeaseLine:
         self._kept: asyncpg.Connection | None = None
         self._used: set[asyncpg.Connection] = set()
 
+    @property
+    def calls(self) -> int:
+        """How many calls are waiting for an answer at this moment."""
+        return len(self._used)
+
     async def renew(self, node_id: int, counter: int, limit_s: float) -> None:
         """Raise the node's counter to at least this value, within the limit.
 
