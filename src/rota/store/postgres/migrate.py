@@ -154,7 +154,7 @@ async def _missing(connection: asyncpg.Connection, schema: str, where: str) -> l
         if number not in found:
             begin = path if found or steps else await _beginning(connection, schema) + path + _NOTES
             note = f"INSERT INTO migrations (no, name) VALUES ({number}, {literal(name)});\n"  # noqa: S608
-            steps.append(Step(name, f"{begin}{text}\n{note}"))
+            steps.append(Step(name, f"{begin}{text.rstrip().removesuffix(';')};\n{note}"))
     if found.get(0) != functions_name():
         note = (
             f"INSERT INTO migrations (no, name) VALUES (0, {literal(functions_name())})\n"  # noqa: S608

@@ -61,7 +61,10 @@ def pending(path: str) -> list[Step]:
         except apsw.Error as error:
             raise translate(error, path) from error
     return [
-        Step(name, f"{text}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\n")
+        Step(
+            name,
+            f"{text.rstrip().removesuffix(';')};\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\n",
+        )
         for number, (name, text) in enumerate(_files(), start=1)
         if number > found
     ]
