@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -q -n 2 --dist worksteal --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
 TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/typing tests/integration/test_readme.py
 
-.PHONY: help demo test test-oldest test-newest check fix bench lock clean
+.PHONY: help demo test test-oldest test-newest check fix bench power lock clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
@@ -51,6 +51,9 @@ fix: $(VENV)/.dev  ## let ruff mend and format what it can
 
 bench: $(VENV)/.dev $(if $(filter sqlite,$(ENGINE)),,$(VENV)-bench/.bench)  ## rota beside its peers, in one run; ENGINE=sqlite or postgres, ONLY=drain1,pickup, RUNS=1
 	@ENGINE=$(ENGINE) $(BIN)/python -m bench $(ONLY)
+
+power: $(VENV)/.dev  ## cut the power under SQLite IMAGES=10000 times and look what is left; the controls must lose
+	@$(BIN)/python -m tests.power --images $(or $(IMAGES),10000)
 
 lock: $(VENV)/.dev  ## pin what pyproject.toml asks for, with hashes, into requirements/
 	@scripts/lock $(BIN)/python

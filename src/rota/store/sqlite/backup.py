@@ -13,6 +13,7 @@ from typing import Final
 import apsw
 
 from rota.errors import NotAllowedError
+from rota.store.sqlite.connection import sync_folder
 from rota.store.sqlite.faults import translate
 
 PAGES_A_STEP: Final = 2_000
@@ -33,7 +34,8 @@ def refuse_existing(path: str) -> None:
 def copy(source: apsw.Connection, path: str, progress: Callable[[int, int], None] | None) -> None:
     """Write a copy beside ``path`` and give it that name when it is complete.
 
-    If the process dies half way, ``<path>.partial`` is left and ``path`` is not there.
+    If the process dies half way, ``<path>.partial`` is left and ``path`` is not there. When this returns, the copy and its
+    name are on the disk.
 
     Raises:
         NotAllowedError: ``path`` exists.
@@ -44,6 +46,7 @@ def copy(source: apsw.Connection, path: str, progress: Callable[[int, int], None
     try:
         _copy_pages(source, partial, progress)
         os.link(partial, path)
+        sync_folder(path)
     except FileExistsError:
         refuse_existing(path)
     except apsw.Error as error:

@@ -110,7 +110,7 @@ def _opened(path: str, busy_timeout_ms: int, durability: str, is_reader: bool) -
     db.pragma("cache_size", -_CACHE_KIB)
     db.pragma("temp_store", "memory")
     if is_new:
-        _sync_folder(path)
+        sync_folder(path)
     return db
 
 
@@ -134,7 +134,7 @@ def busy_handler(timeout_ms: int) -> Callable[[int], bool]:
     return wait
 
 
-def _sync_folder(path: str) -> None:
+def sync_folder(path: str) -> None:
     """Bring the file's name to the disk: SQLite does that for its log, not for a new database."""
     folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
     try:
