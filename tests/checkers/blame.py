@@ -16,7 +16,9 @@ def blame(history: History) -> list[Broken]:
     for event in history:
         if not isinstance(event, Condemned):
             continue
-        there = [run for run in runs.get(event.token, ()) if run.worker == event.worker and not run.has_ended]
+        there = [run for run in runs.get(event.token, ()) if run.worker == event.worker]
+        if event.is_known:
+            there = [run for run in there if not run.has_ended]
         if not there:
             broken.append(
                 Broken(TRUTH, f"{event.token} was condemned for the end of {event.worker}, where it did not run")

@@ -160,10 +160,15 @@ class Yielded(Event, tag="yielded", frozen=True, kw_only=True):
 
 
 class Condemned(Event, tag="condemned", frozen=True, kw_only=True):
-    """A job was settled as failed because of the end of this worker."""
+    """A job was settled as failed because of the end of this worker.
+
+    Attributes:
+        is_known: What the worker was running is known; else all that it held counts, as after the loss of a machine.
+    """
 
     token: str
     worker: str
+    is_known: bool = True
 
 
 class Left(Event, tag="left", frozen=True, kw_only=True):

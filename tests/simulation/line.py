@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, cast
 
 from rota.errors import StoreError
@@ -162,30 +163,41 @@ class Network:
 class Call:
     """One call of one method."""
 
-    __slots__ = ("args", "fault", "future", "is_write", "method", "named", "process")
+    __slots__ = ("args", "fault", "is_write", "method", "named", "process", "take")
 
     def __init__(
-        self, process: Process, method: str, args: tuple[Any, ...], named: dict[str, Any], future: asyncio.Future[Any]
+        self,
+        process: Process,
+        method: str,
+        args: tuple[Any, ...],
+        named: dict[str, Any],
+        take: Callable[[Any, BaseException | None], None],
     ) -> None:
         self.process = process
         self.method = method
         self.args = args
         self.named = named
-        self.future = future
+        self.take = take
         self.is_write = method not in READS
         self.fault: str | None = None
 
 
 def _reply(network: Network, call: Call, value: Any, error: BaseException | None) -> None:
-    if not call.process.is_alive or call.future.done():
+    if not call.process.is_alive:
         return
     if error is None and call.process.machine.name in network.cut_off:
         network.world.counts["fault reply_cut_off"] += 1
         error = refusal("lost_reply" if call.is_write else "lost_read", call.method)
+    call.take(value, error)
+
+
+def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
     if error is not None:
-        call.future.set_exception(error)
+        future.set_exception(error)
     else:
-        call.future.set_result(value)
+        future.set_result(value)
 
 
 def _hear(world: World, process: Process, heard: Callable[[Wake], None], wake: Wake) -> None:
@@ -210,7 +222,7 @@ class Line:
             loop = self._network.world.loop
             future: asyncio.Future[Any] = loop.create_future()
             if self._process.is_alive:
-                self._network.send(Call(self._process, method, args, named, future))
+                self._network.send(Call(self._process, method, args, named, partial(_resolve, future)))
             return await future
 
         self.__dict__[method] = call
@@ -219,7 +231,9 @@ class Line:
     def listen(self, name: str, heard: Callable[[Wake], None]) -> Callable[[], None]:
         """Hear wake-ups for as long as the process lives."""
         network, process = self._network, self._process
-        return network.world.database.store.listen(name, lambda wake: network.deliver(process, heard, wake))
+        stop = network.world.database.store.listen(name, lambda wake: network.deliver(process, heard, wake))
+        process.ears.append(stop)
+        return stop
 
     def tell(self, wake: Wake) -> None:
         """Send a wake-up."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from datetime import timedelta
 
+from rota.model.outcome import Outcome
 from rota.node.identity import Identity
 from rota.node.keeper import FINAL_CODES, wait_s
 from rota.node.order import NodeOrder, WorkerStart
@@ -21,13 +23,15 @@ from rota.orchestrator.duty import Duty
 from rota.orchestrator.expirer import Expirer
 from rota.orchestrator.pruner import Pruner
 from rota.orchestrator.sweeper import Sweeper
-from rota.store.port import Store
+from rota.store.port import Settled, Store
+from rota.worker.station import GiveBack
 from rota.worker.worker import Worker
 from tests.simulation.clocks import Machine
-from tests.simulation.line import Network
+from tests.simulation.line import Call, Network
 from tests.simulation.liveness import SimLocks, lease_of, liveness_of
 from tests.simulation.tables import SimTable
 from tests.simulation.tasks import QUEUES, Tasks
+from tests.simulation.threads import SimThreads, ask
 from tests.simulation.world import KILL, Process, World
 
 START_S = (0.02, 0.25)
@@ -206,6 +210,15 @@ class SimStarted:
         return Ending(code, number, 0, seconds, self._killed_why, self._is_asked)
 
 
+def _give_back(network: Network, process: Process) -> GiveBack:
+    """Return what settles in a thread, while the loop is blocked."""
+
+    def give_back(worker: int, outcomes: Sequence[Outcome]) -> Settled:
+        return ask(process, lambda take: network.send(Call(process, "settle", (worker, outcomes), {}, take)))
+
+    return give_back
+
+
 async def _work(nodes: Nodes, process: Process, start: WorkerStart, *, is_old: bool) -> int:
     """Do what ``rota.app.worker_main`` does."""
     world, order = nodes.world, start.order
@@ -213,6 +226,7 @@ async def _work(nodes: Nodes, process: Process, start: WorkerStart, *, is_old: b
     SimLocks(world, process).hold(order.proof)
     await asyncio.sleep(world.chance.uniform(*START_S) / 2)
     store: Store = nodes.network.line(process)
+    threads = SimThreads(world, process)
     worker = Worker(
         store,
         nodes.tasks.specs(is_old=is_old),
@@ -221,6 +235,8 @@ async def _work(nodes: Nodes, process: Process, start: WorkerStart, *, is_old: b
         clock=process.machine,
         entropy=process.entropy,
         telemetry=process.telemetry,
+        give_back=_give_back(nodes.network, process) if world.plan.is_guarded else None,
+        threads=threads,
         pid=process.pid,
     )
     process.signals[signal.SIGTERM] = worker.drain

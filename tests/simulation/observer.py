@@ -111,7 +111,14 @@ class Observer:
             world.counts["seen release in several calls"] += 1
         for token in reply.condemned:
             world.counts["seen condemned"] += 1
-            world.saw(Condemned(at=world.now_ns, token=token_text(token), worker="" if who is None else who.seen))
+            world.saw(
+                Condemned(
+                    at=world.now_ns,
+                    token=token_text(token),
+                    worker="" if who is None else who.seen,
+                    is_known=blame.running is not None,
+                )
+            )
             world.saw(Settled(at=world.now_ns, token=token_text(token), fence=0, state="failed"))
 
     def _close_worker(self, process: Process, reply: bool, worker: int) -> None:

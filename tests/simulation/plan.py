@@ -123,7 +123,7 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
     density = chance.choice((0.0, 0.15, 0.3, 0.5))
     faults = tuple(name for name in FAULTS if chance.random() < density)
     users = tuple(name for name in USERS if chance.random() < 0.35)
-    kinds = tuple(name for name in KINDS if name == "quick" or chance.random() < 0.3)
+    kinds = tuple(name for name in KINDS if name == "quick" or chance.random() < 0.25)
     keys = chance.choice((0, 1, 3, 8, 30))
     return Plan(
         seed=seed,
@@ -132,14 +132,14 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
         users=users,
         kinds=kinds,
         nodes=chance.choice((1, 2, 2, 3)),
-        workers=chance.choice((1, 1, 2, 3)),
+        workers=chance.choice((1, 1, 2, 2, 3)),
         concurrency=chance.choice((1, 2, 4, 8)),
         queues=chance.choice((1, 1, 1, 2)),
-        jobs=chance.randrange(20, 61),
+        jobs=chance.randrange(10, 41),
         keys=keys,
         keyed_share=chance.choice((0.5, 1.0)) if keys else 0.0,
-        chaos_s=chance.uniform(2.0, 7.0),
-        gap_s=chance.choice((0.2, 0.5, 1.5)),
+        chaos_s=chance.uniform(1.0, 4.5),
+        gap_s=chance.choice((0.1, 0.3, 1.0)),
         latency_s=chance.choice((0.001, 0.005, 0.03)),
         drift=chance.choice((1.2, 1.4, 1.4, 2.0)) if "drift" in faults else 1.0,
         lease_ms=chance.choice((3_000, 3_000, 8_000)),

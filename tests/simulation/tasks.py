@@ -15,7 +15,8 @@ from rota.model.retry import Fail, Retry, Snooze
 from rota.model.task import TaskSpec
 from rota.worker.current import current_job
 from tests.checkers.history import Ended, Started
-from tests.simulation.world import SEGV, World
+from tests.simulation.threads import sleep
+from tests.simulation.world import SEGV, Process, World
 
 QUEUES = ("mail", "ovens")
 POLICY = Retry(attempts=4, base=timedelta(milliseconds=100), cap=timedelta(seconds=1))
@@ -64,8 +65,7 @@ class Tasks:
             "crash_once": self._crash,
             "crash_always": self._crash,
         }
-        kinds = [kind for kind in world.plan.kinds if not kind.startswith("thread")]
-        self._specs = {kind: self._spec(kind) for kind in kinds}
+        self._specs = {kind: self._spec(kind) for kind in world.plan.kinds}
         self._old = {name: spec for name, spec in self._specs.items() if name != "modern"}
 
     @property
@@ -81,8 +81,28 @@ class Tasks:
         async def handler() -> Any:
             return await self._run()
 
-        timeout_ms = TIMEOUT_MS if kind in ("overrun", "stubborn") else None
-        return TaskSpec(kind, "ovens", handler, True, _decode, _encode, POLICY, timeout_ms)
+        is_async = not kind.startswith("thread")
+        timeout_ms = TIMEOUT_MS if kind in ("overrun", "stubborn", "thread_overrun") else None
+        return TaskSpec(
+            kind, "ovens", handler if is_async else self._run_plain, is_async, _decode, _encode, POLICY, timeout_ms
+        )
+
+    def _run_plain(self) -> None:
+        """Run a ``def`` handler, in a thread."""
+        world, process, job = self._world, self._world.loop.current, current_job()
+        assert isinstance(process, Process)
+        facts = self.jobs[job.token]
+        world.saw(Started(at=world.now_ns, token=job.token, fence=job.fence, worker=process.seen))
+        world.tell(process, "runs in a thread", token=job.token, fence=job.fence, kind=facts.kind, key=facts.key)
+        seconds = facts.seconds * 3
+        if facts.kind == "thread_overrun" and job.attempt <= facts.times:
+            seconds = TIMEOUT_MS / 1e3 * 5
+        sleep(process, seconds)
+        if process.is_alive:
+            world.saw(Ended(at=world.now_ns, token=job.token, fence=job.fence))
+        if job.is_cancel_asked:
+            world.counts["seen cancel in a thread"] += 1
+            raise ValueError("cancelled")
 
     async def _run(self) -> Any:
         world, process, job = self._world, self._world.loop.current, current_job()

@@ -36,6 +36,9 @@ class Process(Owner):
         machine: Where it runs.
         ended: Set once it has been reaped, to (code, signal).
         seen: Its name in histories, which no other process has had.
+        at_wake: What is called when it goes on after a pause, or dies in it.
+        ears: What ends its listening.
+        strands: Its threads.
     """
 
     def __init__(self, world: World, kind: str, name: str, machine: Machine, parent: Process | None) -> None:
@@ -49,6 +52,8 @@ class Process(Owner):
         self.born = world.loop.now
         self.ended: asyncio.Future[tuple[int | None, int | None]] = world.loop.create_future()
         self.at_wake: list[Callable[[], None]] = []
+        self.ears: list[Callable[[], None]] = []
+        self.strands: list[Any] = []
         self.entropy = SeededEntropy(f"{world.plan.seed}/{self.seen}", machine)
         self.telemetry = Telemetry([lambda event, fields: world.told(self, event, fields)])
         if parent is not None:
@@ -140,7 +145,7 @@ class World:
         if not process.is_alive:
             return
         process.is_alive = False
-        self.loop.halt(process)
+        self._halt(process)
         self.tell(process, "ends", code=code, signal=signal)
         if process.kind in ("worker", "alone"):
             self.history.append(Killed(at=self.now_ns, worker=process.seen))
@@ -150,6 +155,8 @@ class World:
                 self.loop.after(self.chance.uniform(0, 0.02), self.signal, child, number)
         self.loop.after(self.chance.uniform(0.000_5, 0.01), self._reaped, process, (code, signal))
         self._woke(process)
+        for stop in process.ears:
+            stop()
 
     def _reaped(self, process: Process, how: tuple[int | None, int | None]) -> None:
         if not process.ended.done():
@@ -175,7 +182,7 @@ class World:
         """Stop a process and let it go on after a while."""
         if process.is_alive and not process.is_paused:
             process.is_paused = True
-            self.loop.halt(process)
+            self._halt(process)
             self.tell(process, "is stopped", seconds=round(seconds, 3))
             self.loop.after(seconds, self.resume, process)
 
@@ -185,7 +192,12 @@ class World:
             process.is_paused = False
             self.tell(process, "goes on")
             self._woke(process)
-            self.loop.wake(process)
+            for owner in (process, *process.strands):
+                self.loop.wake(owner)
+
+    def _halt(self, process: Process) -> None:
+        for owner in (process, *process.strands):
+            self.loop.halt(owner)
 
     def _woke(self, process: Process) -> None:
         """What stood still with a process does so no more: it goes on, or it is dead."""
@@ -209,6 +221,14 @@ class World:
         self.loop.after(seconds, go_on)
         await over
 
+    def dispose(self) -> None:
+        """End what is left of all processes, threads too."""
+        for process in self.processes:
+            process.is_alive = False
+            for strand in process.strands:
+                strand.unwind()
+        self.loop.dispose()
+
     def living(self, *kinds: str) -> list[Process]:
         """Return the processes of these kinds that live."""
         return [process for process in self.processes if process.is_alive and process.kind in kinds]
@@ -222,7 +242,8 @@ class World:
             error = fields.get("error")
             if isinstance(error, Exception) and not isinstance(error, StoreError | TimeoutError | OSError):
                 self.fail("nothing fails unseen", f"{process.seen}: {event}: {error!r}")
-            self.tell(process, event, **{name: value for name, value in fields.items() if name != "pid"})
+            if self.story is not None:
+                self.tell(process, event, **{name: value for name, value in fields.items() if name != "pid"})
 
     def tell(self, who: Owner | str, what: str, **facts: Any) -> None:
         """Add a line to the story."""
