@@ -72,6 +72,9 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
         ("store = 5", "text is needed"),
         ('store = ""', "text is needed"),
         ("store = shop.db", "cannot be read"),
+        ("lease_ms = 2999", "lease_ms in rota.toml is 2.999 s; 3 s to 60 min are needed"),
+        ("lease_ms = 3600001", "3 s to 60 min are needed"),
+        ('on_store_loss = "wait"', "it can be 'stop' or 'run'"),
     ],
 )
 def test_a_wrong_setting_says_where_it_stands(tmp_path: Path, text: str, says: str) -> None:
@@ -97,6 +100,10 @@ def test_lengths_of_time_are_taken_as_such(tmp_path: Path) -> None:
     assert load(tmp_path, options) == Config(busy_timeout_ms=3_000, retention_days=30)
     with pytest.raises(ConfigError, match=r"Rota\(retention=…\) is 0\.0003472 days; 2 to .* write timedelta\(days=…\)"):
         Rota(retention=30).config  # noqa: B018 - reading it is what refuses
+    assert Rota(lease=timedelta(seconds=30)).config.lease_ms == 30_000
+    assert Rota(lease=3).config.lease_ms == 3_000
+    with pytest.raises(ConfigError, match=r"Rota\(lease=…\) is 2 s; 3 s to"):
+        Rota(lease=2).config  # noqa: B018 - reading it is what refuses
     assert Rota(busy_timeout=3, retention=timedelta(days=30), store="a.db").config.busy_timeout_ms == 3_000
     with pytest.raises(LimitError, match="busy_timeout=-1 is outside"):
         Rota(busy_timeout=-1)

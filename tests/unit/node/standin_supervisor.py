@@ -23,10 +23,17 @@ def main() -> int:
         argv = child_argv("tests.unit.node.standin_child", signal.SIGKILL)
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
         note(order.store + ".children", child.pid)
+    note(order.store + ".again", order.is_again)
     note(order.store, os.getpid())
+    if order.app == "exit 1, then 69":
+        return 69 if order.is_again else 1
     if order.app.startswith("exit "):
         return int(order.app.removeprefix("exit "))
+    if order.app == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
     note(order.store + ".signals", signal.sigwait(SIGNALS))
+    if order.app == "die when asked":
+        os.kill(os.getpid(), signal.SIGKILL)
     return 3
 
 

@@ -106,6 +106,46 @@ def test_what_cannot_be_mended_by_starting_again_is_passed_on(
     assert len(noted("pids")) == 1
 
 
+def test_a_store_that_was_there_is_waited_for(keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted) -> None:
+    """Only at the very first start no store means a wrong address; later it means that it is away."""
+    keeper = keep("exit 1, then 69")
+
+    until(lambda: len(noted("pids")) == 3, "a start after one that found no store")
+
+    assert keeper.poll() is None
+    assert noted("pids.again") == [0, 1, 1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_while_nobody_is_there_it_ends_in_good_order(
+    keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted, number: signal.Signals
+) -> None:
+    """That its supervisor had been killed was told when it happened; to stop a node is no failure."""
+    keeper = keep("die")
+    until(lambda: len(noted("pids")) == 2 and not any(map(is_there, noted("pids"))), "two deaths, after which it waits")
+
+    keeper.send_signal(number)
+
+    assert keeper.wait(10) == 0
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process has not been reaped yet."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_a_drain_that_was_cut_short_is_told_by_the_code(
+    keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted
+) -> None:
+    """The supervisor had been asked and was killed over it: that was no good order."""
+    keeper = keep("die when asked")
+    until(lambda: noted("pids"), "the supervisor to run")
+
+    keeper.send_signal(signal.SIGTERM)
+
+    assert keeper.wait(10) == 128 + signal.SIGKILL
+
+
 def test_orphans_are_reaped(keep: Callable[[str], subprocess.Popen[bytes]], noted: Noted, tmp_path: Path) -> None:
     """As process 1 of a container the keeper is whom the orphans come to; here it is made their parent by name."""
     code = KEEPER.replace("import sys, msgspec", "import sys, msgspec, ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)")
