@@ -1,8 +1,15 @@
-"""One suite, every engine: a test asks for ``shop`` (or ``store``) and does not know which engine is behind it."""
+"""One suite, every engine: a test asks for ``shop`` (or ``store``) and does not know which engine is behind it.
+
+With ``ROTA_TEST_POOLER=1``, or `make test-pooler`, PostgreSQL is reached through PgBouncer. That takes minutes, so what CI runs
+is tests/postgres/test_pooler.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +37,25 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -
     from tests.postgres_server import server_or_skip
 
     server = server_or_skip()
-    return PostgresEngine(server.url, server.fresh_schema(), clock)
+    return PostgresEngine(server.url, server.fresh_schema(), clock, _pooled(request, server.url))
+
+
+def _pooled(request: pytest.FixtureRequest, url: str) -> str | None:
+    """Return the server's address through a pooler, if that is how it is to be reached."""
+    if not os.environ.get("ROTA_TEST_POOLER"):
+        return None
+    through: str = request.getfixturevalue("pooler")(url)
+    return through
+
+
+@pytest.fixture(scope="session")
+def pooler() -> Iterator[Callable[[str], str]]:
+    """Start PgBouncer before a server, once a process."""
+    from tests.pgbouncer import pgbouncer_before, pgbouncer_or_skip
+
+    pgbouncer_or_skip()
+    with contextlib.ExitStack() as running:
+        yield functools.cache(lambda url: running.enter_context(pgbouncer_before(url)))
 
 
 @pytest.fixture

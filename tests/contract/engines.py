@@ -82,13 +82,19 @@ class SqliteEngine:
 
 
 class PostgresEngine:
-    """PostgreSQL, in a schema of its own."""
+    """PostgreSQL, in a schema of its own.
+
+    Args:
+        url: The server.
+        through: The same server as the stores reach it, such as through a pooler.
+    """
 
     outlives_its_handle = True
     copies_itself = False
 
-    def __init__(self, url: str, schema: str, clock: ManualClock) -> None:
+    def __init__(self, url: str, schema: str, clock: ManualClock, through: str | None = None) -> None:
         self._url = url
+        self._through = through or url
         self._schema = schema
         self._clock = clock
         self._is_migrated = False
@@ -102,7 +108,7 @@ class PostgresEngine:
             await migrate(self._url, schema=self._schema)
             self._is_migrated = True
         return await PostgresStore.open(
-            self._url, clock=self._clock, schema=self._schema, waiting_max=waiting_max or WAITING_JOBS_MAX
+            self._through, clock=self._clock, schema=self._schema, waiting_max=waiting_max or WAITING_JOBS_MAX
         )
 
     async def open_copy(self, path: Path) -> Store:
