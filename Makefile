@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -q -n 2 --dist worksteal --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
 TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/typing tests/integration/test_readme.py
 
-.PHONY: help demo test test-oldest test-newest check fix bench power lock clean
+.PHONY: help demo test test-oldest test-newest check fix sim bench power lock clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
@@ -48,6 +48,11 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter, links in the docs, h
 
 fix: $(VENV)/.dev  ## let ruff mend and format what it can
 	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet
+
+# Which histories: SEEDS=3000, MINUTES=10, FIRST=1, POLICY=locks or lease; SEED=4711 tells that one, line by line.
+sim: $(VENV)/.dev  ## whole clusters on virtual time, from seeds, on all cores: SEEDS=n or MINUTES=m; SEED=n replays one
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(FIRST),--first $(FIRST)) $(if $(POLICY),--policy $(POLICY))
 
 bench: $(VENV)/.dev $(if $(filter sqlite,$(ENGINE)),,$(VENV)-bench/.bench)  ## rota beside its peers, in one run; ENGINE=sqlite or postgres, ONLY=drain1,pickup, RUNS=1
 	@ENGINE=$(ENGINE) $(BIN)/python -m bench $(ONLY)

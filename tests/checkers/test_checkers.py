@@ -6,19 +6,25 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.checkers.blame import blame
 from tests.checkers.conservation import conservation
 from tests.checkers.history import (
     Alive,
     AnyEvent,
     Broken,
     Cancelled,
+    Closed,
+    Condemned,
     Counted,
     Ended,
     Found,
     History,
     Killed,
+    Left,
+    Released,
     Reopened,
     RingSeen,
+    Sampled,
     Settled,
     SettleStale,
     SettleUnknown,
@@ -27,13 +33,19 @@ from tests.checkers.history import (
     Submitted,
     Submitting,
     SubmitUnknown,
+    Yielded,
     in_order,
 )
+from tests.checkers.honest_replies import honest_replies
 from tests.checkers.key_order import key_order
+from tests.checkers.lease_exclusivity import lease_exclusivity
+from tests.checkers.no_growth import no_growth
 from tests.checkers.no_job_lost import no_job_lost
+from tests.checkers.nothing_unexpected import nothing_unexpected
 from tests.checkers.one_runner import one_runner
 from tests.checkers.recovery import recovery
 from tests.checkers.ring_moves import ring_moves
+from tests.checkers.samples import samples
 from tests.checkers.settled_once import settled_once
 
 Checker = Callable[[History], Sequence[Broken]]
@@ -77,6 +89,9 @@ CLEAN: list[AnyEvent] = [
     SubmitRefused(at=6 * MS, token="Z"),
     Started(at=10 * MS, token="A", fence=1, worker="w1"),
     Killed(at=15 * MS, worker="w1"),
+    Closed(at=16 * MS, worker="w1"),
+    Released(at=17 * MS, worker="w1", jobs=1),
+    Sampled(at=18 * MS, live=5, finished=0, counted_live=5, counted_finished=0),
     *run(200, "A", 2, "w2"),
     SettleStale(at=215 * MS, token="A", fence=1),
     Settled(at=216 * MS, token="A", fence=2, state="succeeded"),
@@ -86,6 +101,8 @@ CLEAN: list[AnyEvent] = [
     *run(262, "E", 1, "w3"),
     Reopened(at=300 * MS, token="B"),
     *run(310, "B", 3, "w2"),
+    Yielded(at=305 * MS, token="B", fence=2),
+    Left(at=900 * MS, kind="open workers", count=1, count_max=1),
     RingSeen(at=1, queue="ovens", epoch=1, owners=OWNERS),
     RingSeen(at=2, queue="ovens", epoch=1, owners=OWNERS),
     RingSeen(at=3, queue="ovens", epoch=2, owners=["a" if owner == "c" else owner for owner in OWNERS]),
@@ -99,12 +116,18 @@ def recovered(history: History) -> list[Broken]:
 
 
 CHECKERS: list[Checker] = [
+    blame,
     conservation,
+    honest_replies,
     key_order,
+    lease_exclusivity,
+    no_growth,
     no_job_lost,
+    nothing_unexpected,
     one_runner,
     recovered,
     ring_moves,
+    samples,
     settled_once,
 ]
 
@@ -163,6 +186,68 @@ PLANTED: list[tuple[Checker, str, list[AnyEvent]]] = [
             *run(40, "A", 1, "w1"),
         ],
     ),
+    (
+        nothing_unexpected,
+        "began under fence 2 on w2, and was succeeded",
+        [*accepted(1, "A"), *run(5, "A", 1, "w1"), *run(30, "A", 2, "w2")],
+    ),
+    (nothing_unexpected, "was run and never", [Started(at=1, token="A", fence=1, worker="w1")]),
+    (nothing_unexpected, "was settled and never", [Settled(at=1, token="A", fence=1, state="failed")]),
+    (
+        honest_replies,
+        "fence 1 was recorded",
+        [
+            SettleUnknown(at=1, token="A", fence=1, state="succeeded"),
+            Settled(at=1, token="A", fence=1, state="succeeded"),
+            SettleStale(at=2, token="A", fence=1),
+        ],
+    ),
+    (honest_replies, "called stale", [Yielded(at=1, token="A", fence=3), SettleStale(at=2, token="A", fence=3)]),
+    (lease_exclusivity, "was closed while", [Closed(at=1, worker="w1"), Killed(at=2, worker="w1")]),
+    (lease_exclusivity, "3 jobs of w1", [Released(at=1, worker="w1", jobs=3), Killed(at=2, worker="w1")]),
+    (blame, "where it did not run", [*run(1, "A", 1, "w1"), Condemned(at=50 * MS, token="A", worker="n/alone#7")]),
+    (
+        blame,
+        "which had others, too",
+        [
+            Started(at=1, token="A", fence=1, worker="n/1#4"),
+            Killed(at=2, worker="n/1#4"),
+            Condemned(at=3, token="A", worker="n/1#4"),
+        ],
+    ),
+    (
+        blame,
+        "where it did not run",
+        [*run(1, "A", 1, "n/alone#7"), Condemned(at=50 * MS, token="A", worker="n/alone#7")],
+    ),
+    (no_growth, "7 claims rows are left", [Left(at=1, kind="claims rows", count=7)]),
+    (
+        samples,
+        "2 jobs had been accepted",
+        [
+            *accepted(1, "A"),
+            *accepted(2, "B"),
+            Sampled(at=9 * MS, live=1, finished=0, counted_live=1, counted_finished=0),
+        ],
+    ),
+    (
+        samples,
+        "1 handed in",
+        [*accepted(1, "A"), Sampled(at=9 * MS, live=1, finished=1, counted_live=1, counted_finished=1)],
+    ),
+    (
+        samples,
+        "counted as 2 and 0",
+        [*accepted(1, "A"), Sampled(at=9 * MS, live=1, finished=0, counted_live=2, counted_finished=0)],
+    ),
+    (
+        samples,
+        "no head",
+        [
+            *accepted(1, "A", "k"),
+            Sampled(at=9 * MS, live=1, finished=0, counted_live=1, counted_finished=0, keys_without_head=1),
+        ],
+    ),
     (conservation, "never submitted", [*accepted(1, "A"), *found("succeeded", "succeeded")]),
     (
         conservation,
@@ -210,6 +295,45 @@ HARMLESS: list[tuple[Checker, str, list[AnyEvent]]] = [
         [
             SettleUnknown(at=1, token="A", fence=1, state="failed"),
             Settled(at=2, token="A", fence=2, state="succeeded"),
+        ],
+    ),
+    (
+        key_order,
+        "it had expired before it was run, and a reopened job takes the last place",
+        [
+            *accepted(1, "A", "k"),
+            *accepted(2, "B", "k"),
+            Settled(at=3 * MS, token="A", fence=0, state="expired"),
+            Reopened(at=4 * MS, token="A"),
+            *run(20, "B", 1, "w1"),
+            *run(40, "A", 1, "w1"),
+        ],
+    ),
+    (
+        honest_replies,
+        "a person had reopened it",
+        [
+            Settled(at=1, token="A", fence=1, state="failed"),
+            Reopened(at=2, token="A"),
+            SettleStale(at=3, token="A", fence=1),
+        ],
+    ),
+    (
+        blame,
+        "of a lost machine nobody knows what it was running",
+        [
+            *run(1, "A", 1, "n/alone#7"),
+            Condemned(at=50 * MS, token="A", worker="n/alone#7", is_known=False),
+        ],
+    ),
+    (lease_exclusivity, "nothing was released", [Released(at=1, worker="w1", jobs=0)]),
+    (
+        samples,
+        "a submit without a reply counts or not",
+        [
+            Submitting(at=1, token="A", queue="ovens"),
+            SubmitUnknown(at=2, token="A"),
+            Sampled(at=3, live=1, finished=0, counted_live=1, counted_finished=0),
         ],
     ),
     (
