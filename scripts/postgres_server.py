@@ -94,6 +94,37 @@ class PostgresServer:
             raise
         return server
 
+    def follow(self, name: str) -> Self:
+        """Return a running standby of this server: a copy that takes over every commit.
+
+        Args:
+            name: What it calls itself, for ``synchronous_standby_names``.
+
+        Raises:
+            NoServerError: The copy failed, or it does not start.
+        """
+        home = Path(tempfile.mkdtemp(prefix="rota-postgres-", dir=self._home.parent if self._home else None))
+        user = _user()
+        if user is not None:
+            shutil.chown(home, user)
+        port = _free_port()
+        copy = [str(Path(self._arguments[0]).with_name("pg_basebackup")), "-D", str(home / "data"), "-R", "-c", "fast"]
+        _run_as_server([*copy, "--no-sync", "-d", f"{self.url}?application_name={name}"], home)
+        arguments = list(self._arguments)
+        arguments[arguments.index("-D") + 1] = str(home / "data")
+        # The last of two settings of one name counts.
+        standby = type(self)(_at_port(self.url, port), home, [*arguments, "-c", f"port={port}"])
+        try:
+            standby.start()
+        except BaseException:
+            standby.stop()
+            raise
+        return standby
+
+    def promote(self) -> None:
+        """Make this standby the primary; return when it can be written."""
+        run_apart(_promoted(self.url))
+
     @property
     def pid(self) -> int | None:
         """The postmaster's process id; ``None`` for a server that is not ours, or not running."""
@@ -178,9 +209,18 @@ def run_apart(work: Coroutine[Any, Any, None]) -> None:
 
 def _initdb(binaries: Path, data: Path) -> None:
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8"]
+    _run_as_server([*command, "--locale=C"], data.parent)
+
+
+def _run_as_server(command: list[str], folder: Path) -> None:
+    """Run a program with the server's rights.
+
+    Raises:
+        NoServerError: It failed.
+    """
     made = subprocess.run(
-        [*command, "--locale=C"],
-        cwd=data.parent,
+        command,
+        cwd=folder,
         check=False,
         capture_output=True,
         text=True,
@@ -189,7 +229,7 @@ def _initdb(binaries: Path, data: Path) -> None:
         extra_groups=[] if os.geteuid() == 0 else None,
     )
     if made.returncode != 0:
-        raise NoServerError(f"initdb failed: {made.stderr[-2_000:]}")
+        raise NoServerError(f"{Path(command[0]).name} failed: {made.stderr[-2_000:]}")
 
 
 def _user() -> str | None:
@@ -213,6 +253,19 @@ def _free_port() -> int:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _at_port(url: str, port: int) -> str:
+    head, _, rest = url.rpartition(":")
+    return f"{head}:{port}/{rest.partition('/')[2]}"
+
+
+async def _promoted(url: str) -> None:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        await connection.fetchval("SELECT pg_promote()")
+    finally:
+        await connection.close()
 
 
 async def _answers(url: str) -> None:
