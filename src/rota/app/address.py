@@ -81,10 +81,14 @@ def read_address(text: str | Path) -> Address:
 
 
 def without_secrets(url: str) -> str:
-    """Return a URL for people and logs: without its password."""
+    """Return a URL for people and logs: without its password, wherever that stands. Several hosts are kept as they are."""
     parts = urlsplit(url)
-    if not parts.password:
+    hosts = parts.netloc.rpartition("@")[2]
+    if parts.password:
+        hosts = f"{parts.username}:…@{hosts}" if parts.username else hosts
+    else:
+        hosts = parts.netloc
+    asked = "&".join(each for each in parts.query.split("&") if "password=" not in each)
+    if hosts == parts.netloc and asked == parts.query:
         return url
-    user = f"{parts.username}:…@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return parts._replace(netloc=f"{user}{parts.hostname or ''}{port}").geturl()
+    return parts._replace(netloc=hosts, query=asked).geturl()

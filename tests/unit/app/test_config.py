@@ -161,5 +161,7 @@ def test_an_address_that_means_nothing_says_what_to_write(text: str, says: str) 
 def test_an_address_is_told_without_its_password() -> None:
     """It ends up in logs."""
     assert without_secrets("postgresql://shop:pw@db:5432/shop?a=b") == "postgresql://shop:…@db:5432/shop?a=b"
+    assert without_secrets("postgresql://shop:pw@a:1,b:2/shop?x=y") == "postgresql://shop:…@a:1,b:2/shop?x=y"
+    assert without_secrets("postgresql://db/shop?password=pw&x=y") == "postgresql://db/shop?x=y"
     assert without_secrets("shop.db") == "shop.db"
     assert Rota("postgresql://shop:pw@db/shop").store_url == "postgresql://shop:…@db/shop"
