@@ -91,9 +91,9 @@ def _line(address: Address, config: Config) -> Line:
 
 def _fence(config: Config, telemetry: Telemetry, node: str) -> Fence:
     if config.on_store_loss == "run":
-        telemetry.emit("fence.absent", node=node, why='on_store_loss="run" was chosen')
+        telemetry.emit("node.unfenced", node=node, why='on_store_loss="run" was chosen')
         return NoFence()
     if not has_fence():
-        telemetry.emit("fence.absent", node=node, why="this system has no timer for it; Linux has")
+        telemetry.emit("node.unfenced", node=node, why="this system has no timer for it; Linux has")
         return NoFence()
     return KernelFence()

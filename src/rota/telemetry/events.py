@@ -181,7 +181,7 @@ _PROCESSES = (
     ),
     _event("lease.regained", _I, "The lease has been renewed; workers may run again.", "node seconds"),
     _event(
-        "fence.absent",
+        "node.unfenced",
         _W,
         "Nothing stops this node's workers when the store is lost: a job may then be run by two workers at once.",
         "node why",

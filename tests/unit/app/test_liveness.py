@@ -65,10 +65,10 @@ def test_going_without_a_fence_is_told(clock: ManualClock) -> None:
     telemetry = Telemetry()
 
     lease(POSTGRES, Config(), clock, telemetry)
-    assert telemetry.counters["fence.absent"] == 0
+    assert telemetry.counters["node.unfenced"] == 0
 
     lease(POSTGRES, Config(on_store_loss="run"), clock, telemetry)
-    assert telemetry.counters["fence.absent"] == 1
+    assert telemetry.counters["node.unfenced"] == 1
 
 
 def lease(address: Address, config: Config, clock: ManualClock, telemetry: Telemetry | None = None) -> Tenure:
