@@ -198,8 +198,10 @@ class Claimer:
         if brought:
             line.found_own(self._loop.time(), self._entropy.uniform(0, 0.5))
         elif self._is_idle and not line.is_paused and now_s >= line.steal_at:
+            began_s = self._loop.time()
             brought = await self._claim_elsewhere(line)
-            line.looked_elsewhere(brought, self._loop.time(), self._entropy.uniform(0, 0.5))
+            ended_s = self._loop.time()
+            line.looked_elsewhere(brought, ended_s, self._entropy.uniform(0, 0.5), ended_s - began_s)
         return brought
 
     @property
@@ -218,6 +220,7 @@ class Claimer:
         if not slots:
             line.slots.failed()
             return 0
+        began_s = self._loop.time()
         try:
             claim = await self._store.claim(
                 self._worker, line.queue_id, slots, room, tasks=self._tasks, cursors=cursors
@@ -226,6 +229,8 @@ class Claimer:
             line.slots.failed()
             raise
         line.slots.told(slots, claim.jobs, claim.skipped, is_full=len(claim.jobs) >= room)
+        ended_s = self._loop.time()
+        line.probed(ended_s - began_s, ended_s)
         line.note_due(claim.next_due_at)
         line.note_skipped(bool(claim.skipped), self._loop.time())
         self._note_paused(line, claim.is_paused)

@@ -2,6 +2,7 @@
 
 Invariants, each with the test that holds it:
     What a wait is for is what the next look would do.         tests/unit/worker/test_line.py
+    A look that takes long is not made all the time.           tests/unit/worker/test_line.py
     A slot that was skipped is tried again, soon, then less    tests/unit/worker/test_line.py
       often; news is not held up by that.
 """
@@ -13,6 +14,14 @@ from rota.worker.slots import SlotBook
 
 SWEEP_S = 1.0
 """How often a worker looks into all of its slots although nobody said anything: wake-ups can be lost."""
+
+SWEEP_REST = 9.0
+"""How much longer than it took a worker rests before it looks again from the beginning of all lines, or into others'.
+
+Usually that takes milliseconds. While somebody holds an old snapshot of the server, it reads all that has died since.
+"""
+
+SWEEP_REST_S_MAX = 30.0
 
 STEAL_FIRST_S = 0.05
 """How long a worker has had nothing of its own to do before it looks at what others leave lying."""
@@ -40,6 +49,7 @@ class QueueLine:
         is_paused: As of the last claim.
         steal_at: When to look at others' slots next.
         sweep_at: When to look into all own slots next.
+        reset_at: From when on such a look begins at the beginning of each line.
         retry_at: When to stage skipped slots again; ``None`` when none was.
     """
 
@@ -52,16 +62,23 @@ class QueueLine:
         self.is_paused = False
         self.steal_at = 0.0
         self.sweep_at = 0.0
+        self.reset_at = 0.0
         self.retry_at: float | None = None
         self._steal_s = STEAL_FIRST_S
         self._skipped_s = SKIPPED_FIRST_S
+        self._reset_s: float | None = None
+        self._rested_at = 0.0
 
     def wants_probe(self, now_s: float, now_us: int) -> bool:
         """Whether a claim is worth sending now. Turns a sweep or a due time that has come into suspects."""
         if now_s >= self.sweep_at or (self.next_due_at is not None and self.next_due_at <= now_us):
             self.sweep_at = now_s + SWEEP_S
             self.next_due_at = self.retry_at = None
-            self.slots.suspect_all()
+            if self._reset_s is None and now_s >= self.reset_at:
+                self._reset_s = 0.0
+                self.slots.suspect_all()
+            else:
+                self.slots.suspect_own()
             return True
         if self.retry_at is not None:
             if now_s < self.retry_at:
@@ -77,6 +94,14 @@ class QueueLine:
             return False
         self.retry_at = None
         return True
+
+    def probed(self, took_s: float, now_s: float) -> None:
+        """Take how long a claim from own slots took: the next look from the beginning comes only after a rest."""
+        if self._reset_s is not None:
+            self._reset_s += took_s
+            if self.slots.is_swept:
+                self.reset_at = now_s + rest_s(self._reset_s)
+                self._reset_s = None
 
     def note_due(self, due_at: int | None) -> None:
         """Remember a due time ahead."""
@@ -94,17 +119,18 @@ class QueueLine:
     def heard_elsewhere(self, now_s: float, jitter: float) -> None:
         """Take the news that others' slots have work: look there soon, and again a few times, since keyed jobs must wait."""
         self._steal_s = STEAL_FIRST_S / 2
-        self.steal_at = min(self.steal_at, now_s + HELP_S * (1 + 2 * jitter))
+        self.steal_at = min(self.steal_at, max(now_s + HELP_S * (1 + 2 * jitter), self._rested_at))
 
     def found_own(self, now_s: float, jitter: float) -> None:
         """Own work was there: look elsewhere only after it has been quiet for a while."""
         self._steal_s = STEAL_FIRST_S
         self.steal_at = now_s + self._steal_s * (1 + jitter)
 
-    def looked_elsewhere(self, stolen: int, now_s: float, jitter: float) -> None:
-        """After a look at others' slots: soon again if it paid, else later."""
+    def looked_elsewhere(self, stolen: int, now_s: float, jitter: float, took_s: float = 0.0) -> None:
+        """After a look at others' slots: soon again if it paid, else later, and the later the longer it took."""
         self._steal_s = 0.0 if stolen else min(STEAL_LONGEST_S, max(self._steal_s, STEAL_FIRST_S / 2) * 2)
-        self.steal_at = now_s + self._steal_s * (1 + jitter)
+        self._rested_at = now_s if stolen else now_s + rest_s(took_s)
+        self.steal_at = max(now_s + self._steal_s * (1 + jitter), self._rested_at)
 
     def wait_s(self, now_s: float, now_us: int, *, is_idle: bool) -> float:
         """Return how long to wait for news before looking again anyway.
@@ -120,3 +146,8 @@ class QueueLine:
         if self.next_due_at is not None:
             until = min(until, (self.next_due_at - now_us) / 1e6)
         return max(until, 0.0)
+
+
+def rest_s(took_s: float) -> float:
+    """Return how long to rest after a look that took so long."""
+    return min(took_s * SWEEP_REST, SWEEP_REST_S_MAX)

@@ -5,7 +5,9 @@ A worker owns hundreds of slots and most are empty most of the time; probing all
 that comes back with nothing clears a slot. News that arrives while a claim is on its way keeps it a suspect.
 
 A *cursor* is the lowest place in a slot's line that may be claimable. It moves past what was claimed and is lowered by
-every wake-up, since releases, retries, due jobs and late commits have old places; a sweep sets all to zero.
+every wake-up, since releases, retries, due jobs and late commits have old places. What nobody woke anybody for is found by a
+look from the beginning of each line. That may read all that has died there since the oldest snapshot of the server, so whoever
+asks for it looks at what it costs; see ``rota.worker.line``.
 
 Suspects are probed in turn, a window at a time, so that the last slots do not starve. The window is as wide as the claims are
 large: a small claim need not look into a thousand slots, but a large one must take what lies side by side in the store, and
@@ -14,7 +16,7 @@ from few slots it would take rows that lie far apart (on SQLite four times the b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rota.model.job import ClaimedJob
 from rota.model.limits import SLOT_COUNT
@@ -36,12 +38,18 @@ class SlotBook:
         self._cursors: dict[int, int] = {}
         self._window = SLOT_COUNT
         self._woken: set[int] | None = None
+        self._unswept: set[int] = set()
         self.set_own(own)
 
     @property
     def has_suspects(self) -> bool:
         """Whether a claim is worth sending."""
         return bool(self._suspects)
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether every slot has been probed since all were last to be looked at from the beginning of their lines."""
+        return not self._unswept
 
     def set_own(self, own: Iterable[int]) -> None:
         """Change the slots; all become suspects."""
@@ -50,8 +58,13 @@ class SlotBook:
 
     def suspect_all(self) -> None:
         """Look everywhere, from the beginning of each line."""
-        self._suspects = dict.fromkeys(sorted(self.own))
         self._cursors.clear()
+        self._unswept = set(self.own)
+        self.suspect_own()
+
+    def suspect_own(self) -> None:
+        """Look everywhere, from where each line may have something as far as is known."""
+        self._suspects = dict.fromkeys(sorted(self.own))
         self._window = SLOT_COUNT
         if self._woken is not None:
             self._woken.update(self.own)
@@ -95,12 +108,15 @@ class SlotBook:
         for job in jobs:
             gave[job.slot] = place_of(job.priority, job.seq)
         for slot, place in gave.items():
-            if slot in suspects:
-                del suspects[slot]
-                suspects[slot] = None
             if slot not in woken:
                 cursors[slot] = place + 1
+        seen = _up_to_last(slots, gave) if is_full else slots
+        self._unswept.difference_update(seen)
         if is_full:
+            for slot in seen:
+                if slot in suspects:
+                    del suspects[slot]
+                    suspects[slot] = None
             self._window = max(_WINDOW_MIN, len(jobs))
             return
         keep = woken.union(skipped)
@@ -108,3 +124,9 @@ class SlotBook:
             if slot not in gave and slot not in keep:
                 suspects.pop(slot, None)
         self._window = min(SLOT_COUNT, max(_WINDOW_MIN, self._window * 2))
+
+
+def _up_to_last(slots: Sequence[int], gave: Collection[int]) -> Sequence[int]:
+    """Return the slots of a probe up to the last one that gave a job: those after it may not have been looked at."""
+    last = max((number for number, slot in enumerate(slots) if slot in gave), default=-1)
+    return slots[: last + 1]

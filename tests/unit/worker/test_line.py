@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rota.worker.line import SKIPPED_LONGEST_S, STEAL_LONGEST_S, SWEEP_S, QueueLine
+from rota.model.slot import place_of
+from rota.worker.line import SKIPPED_LONGEST_S, STEAL_LONGEST_S, SWEEP_REST, SWEEP_S, QueueLine, rest_s
+from tests.unit.worker.test_slots import claimed
 
 NOON_US = 1_800_000_000_000_000
 
@@ -137,3 +139,57 @@ def test_news_of_others_slots_is_looked_into_soon_and_again_a_little_later() -> 
     third = line.steal_at
 
     assert [round(each - 1.0, 3) for each in (first, second, third)] == [0.06, 0.11, 0.21]
+
+
+def test_a_look_from_the_beginning_that_took_long_is_not_made_again_soon() -> None:
+    """While somebody holds an old snapshot it reads all that has died: each second, it would be all that is done."""
+    line = QueueLine(1, "ovens")
+    line.slots.set_own(range(2))
+    assert line.wants_probe(0.0, NOON_US)
+    slots, _ = line.slots.next_probe()
+    line.slots.told(slots, [claimed(0, 40), claimed(1, 41)], [], is_full=False)
+
+    line.probed(0.5, 0.5)
+
+    assert line.wants_probe(1.0, NOON_US)
+    assert line.slots.next_probe() == ([0, 1], [place_of(0, 41), place_of(0, 42)])
+    line.slots.failed()
+    assert line.wants_probe(0.5 + 0.5 * SWEEP_REST, NOON_US)
+    assert line.slots.next_probe() == ([0, 1], [0, 0])
+
+
+def test_a_look_from_the_beginning_has_lasted_until_every_slot_was_reached() -> None:
+    """Claims that come back full reach a part of the slots each; what all of them took counts."""
+    line = QueueLine(1, "ovens")
+    line.slots.set_own(range(2))
+    assert line.wants_probe(0.0, NOON_US)
+    for number, slot in enumerate((0, 1)):
+        slots, _ = line.slots.next_probe()
+        line.slots.told(slots, [claimed(slot)], [], is_full=True)
+        line.probed(0.1, 0.1 * number)
+
+    assert line.reset_at == 0.1 + rest_s(0.2)
+
+
+def test_a_job_that_falls_due_is_found_without_a_look_from_the_beginning() -> None:
+    """Jobs may fall due all the time; what a claim stages itself it finds, however old its place."""
+    line = quiet_line()
+    line.probed(0.01, 0.01)
+    line.slots.heard(3, 0)
+    slots, _ = line.slots.next_probe()
+    line.slots.told(slots, [claimed(3, 40)], [], is_full=False)
+    line.note_due(NOON_US)
+
+    assert line.wants_probe(0.02, NOON_US)
+
+    slots, cursors = line.slots.next_probe()
+    assert dict(zip(slots, cursors, strict=True))[3] == place_of(0, 41)
+
+
+def test_news_of_others_slots_do_not_shorten_the_rest_after_a_long_look_there() -> None:
+    line = quiet_line()
+
+    line.looked_elsewhere(0, 1.0, 0.0, took_s=0.5)
+    line.heard_elsewhere(1.1, 0.0)
+
+    assert line.steal_at == 1.0 + rest_s(0.5)

@@ -82,6 +82,16 @@ def test_a_full_answer_clears_nothing_and_turns_the_line() -> None:
     assert book.next_probe()[0] == [3, 1, 2]
 
 
+def test_a_slot_that_was_reached_and_gave_nothing_goes_to_the_end_too() -> None:
+    """It may hold nothing but dead entries: in front of every claim they would be read every time."""
+    book = SlotBook([1, 2, 3])
+    slots, _ = book.next_probe()
+
+    book.told(slots, [claimed(2)], [], is_full=True)
+
+    assert book.next_probe()[0] == [3, 1, 2]
+
+
 def test_skipped_slots_stay_suspects() -> None:
     """Another session was staging them; what it does may be undone."""
     book = SlotBook([1, 2])
