@@ -184,6 +184,19 @@ async def test_a_snooze_or_return_whose_reply_was_lost_is_recognised(shop: Shop,
     assert await shop.told(job.token) == []
 
 
+async def test_a_return_that_is_repeated_after_another_run_has_ended_is_recognised(shop: Shop) -> None:
+    """Its reply was lost, and whoever claimed the job next was quicker than the second try."""
+    worker, job = await one_running(shop)
+    await worker.settle(given_back(job))
+    other = await shop.worker("mitte/2")
+    await other.settle(succeeded(await other.claim_one()))
+
+    again = await worker.settle(given_back(job))
+
+    assert list(again.stale) == []
+    assert await shop.told(job.token) == []
+
+
 async def test_what_was_recorded_first_stands(shop: Shop) -> None:
     """One run, one outcome: a second, different one under the same fence changes nothing."""
     worker, job = await one_running(shop)

@@ -59,6 +59,7 @@ CREATE TABLE finished (
     fence           INTEGER NOT NULL,
     attempts        INTEGER NOT NULL,
     crashes         INTEGER NOT NULL,
+    yielded         INTEGER NOT NULL,               -- as in live: what is repeated late is still known
     worker          INTEGER,
     submitted_at    INTEGER NOT NULL,
     started_at      INTEGER,

@@ -8,10 +8,10 @@
 -- Plan     SEARCH l USING INTEGER PRIMARY KEY, once an outcome
 -- Twin     store/postgres/sql/settle_jobs.sql; tests/contract/test_settle.py runs both.
 
-INSERT INTO finished (settled_at, worker, token, state, queue_id, task_id, hash16, priority, key, fence, attempts, crashes,
+INSERT INTO finished (settled_at, worker, token, state, queue_id, task_id, hash16, priority, key, fence, attempts, crashes, yielded,
                       submitted_at, started_at, codec, meta, error_type, error_message, error_traceback, result, payload)
 SELECT ?1, ?2, l.token, v.column5, l.queue_id, l.task_id, l.hash16, l.priority, l.key, l.fence, l.attempts + v.column6,
-       CASE WHEN v.column7 IS NULL THEN 0 ELSE l.crashes + v.column7 END, l.submitted_at, v.column8, l.codec, l.meta,
+       CASE WHEN v.column7 IS NULL THEN 0 ELSE l.crashes + v.column7 END, l.yielded, l.submitted_at, v.column8, l.codec, l.meta,
        v.column10, v.column11, v.column12, v.column9, l.payload
   FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) v
  CROSS JOIN live l

@@ -12,7 +12,8 @@ SELECT CASE
          OR EXISTS (SELECT 1 FROM history WHERE token = ?1 AND fence = ?2 AND kind = 'reopened' AND state = ?3)
        ELSE EXISTS (SELECT 1 FROM history WHERE token = ?1 AND fence = ?2 AND kind = 'failed')
          -- A reopening yields too: what had happened under that fence before it was no snooze.
-         OR (EXISTS (SELECT 1 FROM live WHERE token = ?1 AND yielded = ?2)
+         OR ((EXISTS (SELECT 1 FROM live WHERE token = ?1 AND yielded = ?2)
+              OR EXISTS (SELECT 1 FROM finished WHERE token = ?1 AND yielded = ?2))
              AND NOT EXISTS (SELECT 1 FROM history WHERE token = ?1 AND fence = ?2 AND kind = 'reopened'))
        END,
        EXISTS (SELECT 1 FROM finished WHERE token = ?1) OR EXISTS (SELECT 1 FROM live WHERE token = ?1);
