@@ -10,12 +10,16 @@ TRUTH = "what was recorded is not called stale"
 def honest_replies(history: History) -> list[Broken]:
     """Look for outcomes that were recorded under a fence, and refused under the same fence later.
 
-    After a person has reopened a job its former record is gone, and the outcome may be called stale.
+    After a person has reopened a job its former record is gone, and the outcome may be called stale. And of outcomes that
+    were not final the store remembers the last: one that is repeated after another run has come to such an outcome, too, may
+    be called stale.
     """
     broken: list[Broken] = []
     recorded: dict[str, set[int]] = {}
     for event in history:
-        if isinstance(event, Settled | Yielded):
+        if isinstance(event, Yielded):
+            recorded[event.token] = {event.fence}
+        elif isinstance(event, Settled):
             recorded.setdefault(event.token, set()).add(event.fence)
         elif isinstance(event, Reopened):
             recorded.pop(event.token, None)

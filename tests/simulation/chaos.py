@@ -36,6 +36,8 @@ class Chaos:
             "supervisor_kill": self._kill_supervisor,
             "keeper_kill": self._kill_keeper,
             "submitter_kill": self._kill_submitter,
+            "kill_in_call": self._kill_in_call,
+            "pause_in_call": self._pause_in_call,
             "worker_pause": self._pause_worker,
             "supervisor_pause": self._pause_supervisor,
             "node_pause": self._pause_node,
@@ -114,6 +116,29 @@ class Chaos:
             return False
         self._world.signal(submitter, KILL)
         self._world.loop.after(self._world.chance.uniform(0.05, 0.5), self._people.start_submitter, submitter.name)
+        return True
+
+    def _kill_in_call(self) -> bool:
+        """Kill a process while its next write is on its way: before it is carried out, or after, without the reply."""
+        victim = self._one("worker", "worker", "alone", "supervisor", "submitter")
+        if victim is None or victim.pid in self._network.ambushes:
+            return False
+        self._network.ambushes[victim.pid] = self._kill_now
+        return True
+
+    def _kill_now(self, victim: Process) -> None:
+        self._world.tell("CHAOS", "kills in a call", victim=victim.seen)
+        self._world.signal(victim, KILL)
+        if victim.kind == "submitter":
+            self._world.loop.after(self._world.chance.uniform(0.05, 0.5), self._people.start_submitter, victim.name)
+
+    def _pause_in_call(self) -> bool:
+        """Stop a process while its next write is on its way."""
+        victim = self._one("worker", "alone", "supervisor")
+        if victim is None or victim.pid in self._network.ambushes:
+            return False
+        seconds = self._pause_s()
+        self._network.ambushes[victim.pid] = lambda process: self._world.pause(process, seconds)
         return True
 
     # ── pauses ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -264,6 +289,7 @@ class Chaos:
         world.is_rough = False
         world.tell("CHAOS", "ends")
         self._network.cut_off.clear()
+        self._network.ambushes.clear()
         self._up()
         self._fast()
         self._roomy()

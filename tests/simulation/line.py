@@ -50,6 +50,7 @@ class Network:
         self.weather = weather
         self.locked_by: Process | None = None
         self.cut_off: set[str] = set()
+        self.ambushes: dict[int, Callable[[Process], None]] = {}
         self._waiting: list[Call] = []
         self._wake_faults = [name for name in _WAKE_FAULTS if name in world.plan.faults]
 
@@ -68,12 +69,20 @@ class Network:
             if call.fault == "stalled_call":
                 delay += world.chance.uniform(0.5, STALL_S_MAX)
         world.loop.after(delay, self.arrive, call)
+        if call.is_write and call.process.pid in self.ambushes:
+            strike = self.ambushes.pop(call.process.pid)
+            world.loop.after(world.chance.random() * 2 * delay, strike, call.process)
 
     def arrive(self, call: Call) -> None:
         """Carry a call out, if it can be."""
         world, weather = self.world, self.weather
         if not call.process.is_alive:
-            if world.plan.policy == "locks" or call.fault == "lost_call" or world.chance.random() < 0.5:
+            if world.plan.policy == "locks" or call.fault == "lost_call":
+                return
+            if not call.is_late and world.chance.random() < 0.7:
+                # Whoever sent it is dead, and it is still on its way: a packet that is sent again, a server that was busy.
+                call.is_late = True
+                world.loop.after(world.chance.choice((0.1, 1.0, 10.0)) * world.chance.random(), self.arrive, call)
                 return
             world.counts["fault call_of_the_dead"] += 1
         if call.process.machine.name in self.cut_off:
@@ -163,7 +172,7 @@ class Network:
 class Call:
     """One call of one method."""
 
-    __slots__ = ("args", "fault", "is_write", "method", "named", "process", "take")
+    __slots__ = ("args", "fault", "is_late", "is_write", "method", "named", "process", "take")
 
     def __init__(
         self,
@@ -180,6 +189,7 @@ class Call:
         self.take = take
         self.is_write = method not in READS
         self.fault: str | None = None
+        self.is_late = False
 
 
 def _reply(network: Network, call: Call, value: Any, error: BaseException | None) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 from rota.errors import StoreUnavailableError
+from rota.node.fence import NoFence
 from rota.node.lease import Lease, Tenure
 from rota.node.leases import Leases
 from rota.node.liveness import MISSING_LOOKS, MISSING_S, Dead, Liveness
@@ -31,7 +32,8 @@ def lease_of(world: World, process: Process, store: Any) -> Tenure | None:
     return Lease(
         world.plan.lease_ms,
         SimLine(store),
-        SimFence(world, process),
+        NoFence() if world.plan.runs_on else SimFence(world, process),
+        stops=not world.plan.runs_on,
         clock=process.machine,
         entropy=process.entropy,
         telemetry=process.telemetry,

@@ -17,6 +17,8 @@ FAULTS = (
     "supervisor_kill",
     "keeper_kill",
     "submitter_kill",
+    "kill_in_call",
+    "pause_in_call",
     "worker_pause",
     "supervisor_pause",
     "node_pause",
@@ -87,6 +89,7 @@ class Plan:
         drift: The rates of the machines lie within 1 to this; up to 1.45 nothing may come of it.
         lease_ms: Length of a node's lease.
         shared: How likely a node is to be on the same machine as the first.
+        runs_on: Nodes go on when their lease runs out, without a fence: ``on_store_loss="run"``.
         is_guarded: Workers have a thread that watches their loop.
     """
 
@@ -108,12 +111,13 @@ class Plan:
     drift: float
     lease_ms: int
     shared: float
+    runs_on: bool
     is_guarded: bool
 
     @property
     def is_beyond(self) -> bool:
-        """Whether clocks go apart by more than what leases bear: then two runs may overlap, and only the records are safe."""
-        return self.policy == "lease" and self.drift > DRIFT_MAX
+        """Whether more is asked of leases than they bear: then two runs may overlap, and only the records are safe."""
+        return self.policy == "lease" and (self.drift > DRIFT_MAX or self.runs_on)
 
 
 def draw_plan(seed: int, policy: str | None = None) -> Plan:
@@ -122,6 +126,10 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
     policy_drawn = chance.choice(POLICIES)
     density = chance.choice((0.0, 0.15, 0.3, 0.5))
     faults = tuple(name for name in FAULTS if chance.random() < density)
+    drift = chance.choice((1.2, 1.4, 2.0, 3.0)) if "drift" in faults else 1.0
+    runs_on = chance.random() < 0.06
+    if (drift > DRIFT_MAX or runs_on) and "cut_off" not in faults:
+        faults += ("cut_off",)
     users = tuple(name for name in USERS if chance.random() < 0.35)
     kinds = tuple(name for name in KINDS if name == "quick" or chance.random() < 0.25)
     keys = chance.choice((0, 1, 3, 8, 30))
@@ -141,8 +149,9 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
         chaos_s=chance.uniform(1.0, 4.5),
         gap_s=chance.choice((0.1, 0.3, 1.0)),
         latency_s=chance.choice((0.001, 0.005, 0.03)),
-        drift=chance.choice((1.2, 1.4, 1.4, 2.0)) if "drift" in faults else 1.0,
+        drift=drift,
         lease_ms=chance.choice((3_000, 3_000, 8_000)),
         shared=chance.choice((0.0, 0.0, 0.5)),
+        runs_on=runs_on,
         is_guarded=chance.random() < 0.15,
     )

@@ -16,6 +16,8 @@ FAULTS = (
     "supervisor_kill",
     "keeper_kill",
     "submitter_kill",
+    "kill_in_call",
+    "pause_in_call",
     "machine_loss",
     "worker_pause",
     "supervisor_pause",
@@ -65,6 +67,8 @@ TOLD = (
     "worker.resumed",
     "worker.rescued",
     "worker.killed",
+    "worker.recycled",
+    "job.overran",
     "worker.disowned",
     "worker.delayed",
     "worker.write_stuck",
@@ -98,6 +102,9 @@ SEEN = (
     "expired by the house",
     "result awaited",
     "drift beyond the bound",
+    "loop blocked",
+    "left to the next node",
+    "cancel in a thread",
 )
 
 REFUSED = ("NodeClosedError", "QueueFullError", "TokenReusedError", "reopen")

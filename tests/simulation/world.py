@@ -242,6 +242,8 @@ class World:
             error = fields.get("error")
             if isinstance(error, Exception) and not isinstance(error, StoreError | TimeoutError | OSError):
                 self.fail("nothing fails unseen", f"{process.seen}: {event}: {error!r}")
+            if event == "store.swept":
+                self.fail("the sweep finds nothing", f"{process.seen}: {dict(fields)}")
             if self.story is not None:
                 self.tell(process, event, **{name: value for name, value in fields.items() if name != "pid"})
 
