@@ -107,7 +107,7 @@ async def test_every_call_ends_in_a_black_hole(server: PostgresServer) -> None:
             expected = StoreUnavailableError if name in READS else OutcomeUnknownError
             assert type(problem) is expected, f"{name}: {problem!r}"
             assert "did not answer in time" in str(problem), f"{name}: {problem}"
-            assert seconds < 2.0, f"{name} took {seconds:.1f} s"
+            assert seconds < 5.0, f"{name} took {seconds:.1f} s"
 
 
 async def test_a_crowd_of_callers_ends_in_a_black_hole(server: PostgresServer) -> None:
@@ -243,6 +243,7 @@ async def test_the_network_is_watched_from_both_sides(server: PostgresServer) ->
 
         assert ours == [1, 5, 2, 2, 10_000]
         assert theirs == {
+            "default_transaction_isolation": "read committed",
             "lock_timeout": "5s",
             "statement_timeout": "2min",
             "idle_in_transaction_session_timeout": "10s",

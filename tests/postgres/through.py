@@ -21,9 +21,9 @@ from tests.postgres.case import fresh
 from tests.postgres_server import PostgresServer
 from tests.tcp_proxy import TcpProxy
 
-QUICK = Bounds(connect_s=0.4, wait_s=0.8, reconnect_s=0.3, call_s=0.4, long_call_s=0.4, beat_s=0.3)
-ENDS_WITHIN_S = 5.0
-"""All bounds of ``QUICK`` one after another, and as much again for a machine that is busy."""
+QUICK = Bounds(connect_s=0.7, wait_s=1.0, reconnect_s=0.3, call_s=0.7, long_call_s=0.7, beat_s=0.3)
+ENDS_WITHIN_S = 20.0
+"""All bounds of ``QUICK`` one after another, and much more for a machine that is busy."""
 
 
 @functools.cache

@@ -56,7 +56,7 @@ class PostgresHouse(Subject):
     async def doctor(self) -> Sequence[Check]:
         """Return what is to be said about this store and its server."""
         schema = self._server.schema
-        async with self._server.connection() as connection:
+        async with self._server.connection("doctor") as connection:
             missing = await missing_rights(connection, schema)
             if missing:
                 role = await role_of(connection)

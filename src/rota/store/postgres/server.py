@@ -78,6 +78,8 @@ class Server:
         self.where = self._connector.where
         self._connections_max = connections_max
         self._free: deque[asyncpg.Connection] = deque()
+        self._lent: set[asyncpg.Connection] = set()
+        self._all_back: asyncio.Future[None] | None = None
         self._places = asyncio.Semaphore(connections_max)
         self._parting: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -136,8 +138,11 @@ class Server:
     # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def connection(self, looks_for: str = "") -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection. One that was interrupted in the middle of something is not used again.
+
+        Args:
+            looks_for: What for, if it is only to look at something; then the driver's errors become ours.
 
         Raises:
             StoreBusyError: All are in use.
@@ -148,6 +153,8 @@ class Server:
             yield connection
         except BaseException as problem:
             self._take_back(connection, problem)
+            if looks_for and isinstance(problem, DRIVER_ERRORS):
+                raise translated(problem, where=self.where, doing=looks_for, writes=False) from problem
             raise
         self._take_back(connection)
 
@@ -163,9 +170,14 @@ class Server:
         return await self._connector.connect(limit_s)
 
     async def close(self) -> None:
-        """Let go of all connections, in two seconds at most. Safe to call twice."""
+        """Let go of all connections. Calls under way are waited for, for two seconds, then cut off. Safe to call twice."""
         self._is_closed = True
         self._part_with_idle()
+        if self._lent:
+            self._all_back = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._all_back], timeout=_CLOSE_SECONDS_MAX)
+        for connection in self._lent:
+            connection.terminate()
         await asyncio.gather(*self._parting)
 
     async def _borrow(self) -> asyncpg.Connection:
@@ -183,14 +195,17 @@ class Server:
         else:
             await self._places.acquire()
         try:
-            return await self._take()
+            connection = await self._take()
         except BaseException:
             self._places.release()
             raise
+        self._lent.add(connection)
+        return connection
 
     def _take_back(self, connection: asyncpg.Connection, problem: BaseException | None = None) -> None:
         """Keep a connection for the next, if it can still be used."""
         self._places.release()
+        self._lent.discard(connection)
         is_sound = not connection.is_closed() and not self._is_closed
         if problem is not None:
             is_sound = is_sound and isinstance(problem, Exception) and not connection.is_in_transaction()
@@ -201,6 +216,8 @@ class Server:
             self._free.append(connection)
         else:
             self._part_with(connection)
+        if self._all_back is not None and not self._lent and not self._all_back.done():
+            self._all_back.set_result(None)
 
     async def _take(self) -> asyncpg.Connection:
         while self._free:
