@@ -9,7 +9,8 @@
     │   ├── InvalidTokenError         ROTA-105   not a UUIDv7, or its time is off by more than a day
     │   ├── TokenReusedError          ROTA-106   that token already carries another payload
     │   ├── ConfigError               ROTA-107   a setting that is missing, unknown or contradictory
-    │   └── NotAllowedError           ROTA-108   the job's state does not allow that
+    │   ├── NotAllowedError           ROTA-108   the job's state does not allow that
+    │   └── UnfitConnectionError      ROTA-109   a connection that a job cannot be submitted through
     ├── JobError                      look at a job
     │   ├── JobFailedError            ROTA-201   it failed for good; carries the handler's error
     │   ├── JobCancelledError         ROTA-202   it was cancelled
@@ -119,6 +120,12 @@ class NotAllowedError(UsageError):
     """The job's state does not allow what was asked. Nothing was changed."""
 
     code = "ROTA-108"
+
+
+class UnfitConnectionError(UsageError):
+    """No job can be submitted through this connection, or not in its present state. Nothing was written."""
+
+    code = "ROTA-109"
 
 
 class JobError(RotaError):

@@ -16,6 +16,7 @@ from uuid import UUID
 from rota.app.call import Call
 from rota.app.drafts import Drafts
 from rota.app.token import Token
+from rota.app.within import Within
 from rota.model.job import NewJob
 from rota.model.retry import Retry
 from rota.model.task import TaskSpec
@@ -23,6 +24,7 @@ from rota.submit.send import send
 from rota.submit.terms import Unset
 
 if TYPE_CHECKING:
+    from rota.app.callers import CallersConnection
     from rota.app.connection import Session
     from rota.app.definition import Definition
     from rota.app.rota import Rota
@@ -47,10 +49,13 @@ class TakesOne(Protocol[A_contra, R_co]):
 class Submittable(Generic[P, R]):
     """The ways in: what a task and ``task.options(…)`` have in common."""
 
-    def __init__(self, app: Rota, definition: Definition, options: dict[str, Any]) -> None:
+    def __init__(
+        self, app: Rota, definition: Definition, options: dict[str, Any], within: Within | None = None
+    ) -> None:
         self._app = app
         self._definition = definition
         self._options = options
+        self._within = within
         self._drafts: Drafts | None = None
 
     @property
@@ -72,13 +77,13 @@ class Submittable(Generic[P, R]):
             StoreError: It could not be stored; or, for ``OutcomeUnknownError``, it may have been.
         """
         jobs = [self._ready().one(args, kwargs)]
-        self._app._run(lambda session: self._send(session, jobs))
+        self._submit(jobs)
         return Token(self._app, jobs[0].token)
 
     async def submit_async(self, *args: P.args, **kwargs: P.kwargs) -> Token[R]:
         """Do the same as ``submit`` from async code; calls made at the same time share a commit."""
         jobs = [self._ready().one(args, kwargs)]
-        await self._send(await self._app._session(), jobs)
+        await self._submit_async(jobs)
         return Token(self._app, jobs[0].token)
 
     @overload
@@ -99,7 +104,7 @@ class Submittable(Generic[P, R]):
         """
         jobs = self._ready().many(calls)
         if jobs:
-            self._app._run(lambda session: self._send(session, jobs))
+            self._submit(jobs)
         return [Token(self._app, job.token) for job in jobs]
 
     @overload
@@ -110,7 +115,7 @@ class Submittable(Generic[P, R]):
         """Do the same as ``submit_many`` from async code."""
         jobs = self._ready().many(calls)
         if jobs:
-            await self._send(await self._app._session(), jobs)
+            await self._submit_async(jobs)
         return [Token(self._app, job.token) for job in jobs]
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[P]:
@@ -129,6 +134,7 @@ class Submittable(Generic[P, R]):
         timeout: timedelta | float | Unset | None = UNSET,
         retry: Retry | None = None,
         expires: datetime | timedelta | float | None = None,
+        connection: CallersConnection | None = None,
     ) -> Submittable[P, R]:
         """Return the same ways in, with options. What is not given stays as the task says.
 
@@ -143,9 +149,12 @@ class Submittable(Generic[P, R]):
             retry: How often and after what wait it is tried again.
             expires: If it has not been started by then, it is dropped as expired: an instant, or a time from now. The worker
                 that would start it drops it; where no worker comes to it, it waits on.
+            connection: Your own connection to the PostgreSQL database that the store is in, of asyncpg, psycopg or SQLAlchemy:
+                the job exists if and only if its transaction commits. Until then nobody knows of it.
 
         Raises:
-            UsageError: Something is of the wrong kind, without a time zone, or contradicts another.
+            UsageError: Something is of the wrong kind, without a time zone, or contradicts another; or no job can be submitted
+                through this connection, with the reason.
             LimitError: Something is out of range.
         """
         given: dict[str, Any] = {
@@ -162,7 +171,8 @@ class Submittable(Generic[P, R]):
             chosen["key"] = key
         if not isinstance(timeout, Unset):
             chosen["timeout"] = timeout
-        placed: Submittable[P, R] = Submittable(self._app, self._definition, self._options | chosen)
+        within = self._within if connection is None else Within(self._app, connection)
+        placed: Submittable[P, R] = Submittable(self._app, self._definition, self._options | chosen, within)
         placed._drafts = placed._draft()
         return placed
 
@@ -185,6 +195,18 @@ class Submittable(Generic[P, R]):
 
     def _draft(self) -> Drafts:
         return Drafts.of(self._definition, self._options, self._app)
+
+    def _submit(self, jobs: list[NewJob]) -> None:
+        if self._within is None:
+            self._app._run(lambda session: self._send(session, jobs))
+        else:
+            self._within.submit(jobs)
+
+    async def _submit_async(self, jobs: list[NewJob]) -> None:
+        if self._within is None:
+            await self._send(await self._app._session(), jobs)
+        else:
+            await self._within.submit_async(jobs)
 
     async def _send(self, session: Session, jobs: list[NewJob]) -> None:
         await send(session.store, jobs, session.pause)

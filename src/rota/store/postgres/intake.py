@@ -47,10 +47,7 @@ class PostgresIntake(Subject):
         """Put jobs in, all or none, in order; see the port."""
         if not jobs:
             return Submitted(frozenset(), ())
-        if not self._names.know(jobs):
-            await self._names.learn([job.queue for job in jobs], [job.task for job in jobs])
-        if len(jobs) > 1 or not self._room.has_for(jobs[0]):
-            await self._room.take(jobs, self._names.queues)
+        await self._admit(jobs)
         return await (self._send(jobs) if len(jobs) >= _BY_ITSELF_JOBS_MIN else self._together.submit(jobs))
 
     async def cancel(self, token: bytes) -> Cancelled:
@@ -62,6 +59,17 @@ class PostgresIntake(Subject):
     async def reopen(self, token: bytes) -> Sequence[Woken]:
         """Put a failed, cancelled or expired job back; see the port."""
         return woken_of(await self._server.row("reopen_job", self._now(), token))
+
+    async def _admit(self, jobs: Sequence[NewJob]) -> None:
+        """See that the numbers of the jobs' queues and tasks are known, and that there is room for them.
+
+        Raises:
+            QueueFullError: If ``waiting_max`` would be passed.
+        """
+        if not self._names.know(jobs):
+            await self._names.learn([job.queue for job in jobs], [job.task for job in jobs])
+        if len(jobs) > 1 or not self._room.has_for(jobs[0]):
+            await self._room.take(jobs, self._names.queues)
 
     async def _send(self, jobs: Sequence[NewJob]) -> Submitted:
         """Submit in one transaction."""

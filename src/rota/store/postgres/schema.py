@@ -38,6 +38,9 @@ _INNER = frozenset(
         "refuse_settles",
         "token_at",
         "token_ms",
+        "hash16",
+        "submit_once",
+        "take_room",
         "require_delete",
         "forgotten_keys",
     }

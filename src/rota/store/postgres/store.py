@@ -23,8 +23,8 @@ from rota.runtime.entropy import Entropy
 from rota.store.port import Wake
 from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.claims import PostgresClaims
+from rota.store.postgres.foreign import PostgresForeign
 from rota.store.postgres.house import PostgresHouse
-from rota.store.postgres.intake import PostgresIntake
 from rota.store.postgres.members import PostgresMembers
 from rota.store.postgres.migrate import check_version
 from rota.store.postgres.reading import PostgresReading
@@ -33,7 +33,7 @@ from rota.store.postgres.subject import Names, numbers_of
 from rota.store.postgres.wakes import PostgresWakes
 
 
-class PostgresStore(PostgresIntake, PostgresClaims, PostgresMembers, PostgresReading, PostgresHouse):
+class PostgresStore(PostgresForeign, PostgresClaims, PostgresMembers, PostgresReading, PostgresHouse):
     """A store in a schema of a PostgreSQL database. Belongs to the event loop in which it was opened.
 
     Made by ``PostgresStore.open``.

@@ -2,12 +2,16 @@
 --
 -- Live holds unfinished jobs only and stays small and hot; finished is append-only. A claim changes no indexed column
 -- (ready stays true while a job is held), so that it is a HOT update: fillfactor leaves room for it on the same page.
--- Instants are microseconds since 1970. Autovacuum comes after so many dead rows, not after a share of the table.
+-- Instants are microseconds since 1970. Autovacuum comes after so many dead rows, not after a share of the table, and does not
+-- try to give the table's end back to the disk: among so many writers it waits five seconds for that lock, in vain.
 
+-- The two limits are those of jobs that are submitted from SQL; programs bring their own.
 CREATE TABLE house (
-    is_only      boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    epoch        bigint NOT NULL DEFAULT 1,
-    orchestrator bigint
+    is_only           boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    epoch             bigint NOT NULL DEFAULT 1,
+    orchestrator      bigint,
+    payload_bytes_max integer NOT NULL DEFAULT 262144 CHECK (payload_bytes_max BETWEEN 1 AND 16777216),
+    waiting_max       bigint NOT NULL DEFAULT 10000000 CHECK (waiting_max >= 1)
 );
 INSERT INTO house DEFAULT VALUES;
 
@@ -58,7 +62,7 @@ CREATE TABLE live (
     fillfactor = 50,
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000,
-    autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off
 );
 CREATE INDEX live_ready ON live (queue_id, slot, place) WHERE ready AND NOT alone;
 CREATE INDEX live_ranked ON live (queue_id, slot, place) WHERE ready AND NOT alone AND priority <> 0;
@@ -76,7 +80,8 @@ CREATE TABLE turns (
     key      text NOT NULL,
     since    bigint NOT NULL
 ) WITH (
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+    vacuum_truncate = off
 );
 CREATE INDEX turns_slot ON turns (queue_id, slot);
 
@@ -165,5 +170,22 @@ CREATE TABLE claims (
     tokens uuid[] NOT NULL,
     PRIMARY KEY (worker, no)
 ) WITH (
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
+    vacuum_truncate = off
 );
+
+-- The way in for triggers and for other languages: public, so its name, its parameters and its identity never change, and
+-- views and defaults may depend on it. What it does is in submit_from_sql, which is made anew with all other functions.
+-- It runs with the rights of its owner, and nobody may call it who was not let: so a role that only submits needs no right
+-- on any table of ours.
+CREATE FUNCTION submit(
+    task text, arguments jsonb DEFAULT '{}', key text DEFAULT NULL, queue text DEFAULT 'default', delay interval DEFAULT NULL,
+    at timestamptz DEFAULT NULL, priority integer DEFAULT 0, expires timestamptz DEFAULT NULL, token uuid DEFAULT NULL
+) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    RETURN submit_from_sql(NULL, task, arguments, key, queue, delay, at, priority, expires, token);
+END
+$$;
+ALTER FUNCTION submit SET search_path FROM CURRENT;
+REVOKE EXECUTE ON FUNCTION submit FROM PUBLIC;
+COMMENT ON FUNCTION submit IS 'Submit a job to rota within this transaction: it exists if and only if this commits.';
