@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -q -n 2 --dist worksteal --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
 TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/typing tests/integration/test_readme.py
 
-.PHONY: help demo test test-oldest test-newest check fix sim bench power lock clean
+.PHONY: help demo test test-oldest test-newest test-pooler check fix sim bench power lock clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
@@ -36,6 +36,9 @@ test-newest: $(VENV)/.dev
 		echo "Tests on $$($(VENV_NEWEST)/bin/python -V): all but crashes, plans and races" && \
 		$(VENV_NEWEST)/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS_NEWEST); \
 	fi
+
+test-pooler: $(VENV)/.dev  ## the contract suite on PostgreSQL behind PgBouncer in transaction mode; some minutes
+	@ROTA_TEST_POOLER=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m postgres tests/contract
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter, links in the docs, house rules: what CI runs
 	@$(BIN)/ruff check --quiet

@@ -85,7 +85,7 @@ async def test_a_server_that_stays_away_is_told_soon(fragile: PostgresServer) ->
         seconds = asyncio.get_running_loop().time() - began
 
         assert isinstance(first, StoreUnavailableError)
-        assert waited_s < QUICK.reconnect_s + 1.5
+        assert waited_s < QUICK.reconnect_s + 5.0
         assert {type(problem) for problem, _ in ends} <= {StoreUnavailableError, StoreBusyError}
         assert (through.proxy.accepted - knocks) <= CONNECTIONS_MAX * (1 + seconds / 0.15)
         through.proxy.clear()
@@ -134,7 +134,7 @@ async def test_a_postmaster_that_stands_still_lets_nobody_in(fragile: PostgresSe
             problem, seconds = await ended(through.store.queues)
 
         assert type(problem) is StoreUnavailableError
-        assert seconds < 3.0
+        assert seconds < 6.0
         assert await through.store.states([]) == {}
 
 
