@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import asyncpg
 
-_BINARIES = Path("/usr/lib/postgresql")
+BINARIES = Path("/usr/lib/postgresql")
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS_MAX = 30.0
 
@@ -189,14 +189,14 @@ def find_binaries() -> Path:
     Raises:
         NoServerError: There are none.
     """
-    found = sorted(_BINARIES.glob("*/bin/postgres"), key=lambda path: float(path.parts[-3]))
+    found = sorted(BINARIES.glob("*/bin/postgres"), key=lambda path: float(path.parts[-3]))
     if found:
         return found[-1].parent
     on_path = shutil.which("postgres")
     if on_path:
         return Path(on_path).parent
     raise NoServerError(
-        f"no PostgreSQL server binaries are installed: no postgres under {_BINARIES}, nor on the PATH. "
+        f"no PostgreSQL server binaries are installed: no postgres under {BINARIES}, nor on the PATH. "
         "On Debian and Ubuntu: apt-get install postgresql"
     )
 

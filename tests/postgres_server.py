@@ -10,11 +10,12 @@ import functools
 import itertools
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import asyncpg
 
 from scripts import postgres_server
-from scripts.postgres_server import NoServerError, run_apart
+from scripts.postgres_server import NoServerError, find_binaries, run_apart
 
 _VARIABLE = "ROTA_TEST_POSTGRES"
 
@@ -69,15 +70,27 @@ def shared_server() -> PostgresServer:
 
 def server_or_skip() -> PostgresServer:
     """Return the shared server for a fixture; without one the test is skipped loudly, and in CI it fails."""
-    import pytest
-
     try:
         return shared_server()
     except NoServerError as problem:
-        says = f"PostgreSQL tests were NOT run, and {_VARIABLE} is not set: {problem}"
-        if os.environ.get("CI"):
-            pytest.fail(says)
-        pytest.skip(says)
+        _skip(problem)
+
+
+def binaries_or_skip() -> None:
+    """Skip a test that starts a server by itself, in a process of its own, where there are no binaries; in CI it fails."""
+    try:
+        find_binaries()
+    except NoServerError as problem:
+        _skip(problem)
+
+
+def _skip(problem: NoServerError) -> NoReturn:
+    import pytest
+
+    says = f"PostgreSQL tests were NOT run, and {_VARIABLE} is not set: {problem}"
+    if os.environ.get("CI"):
+        pytest.fail(says)
+    pytest.skip(says)
 
 
 async def _drop(url: str, schemas: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The story of the demo: start a node, submit a job for each file, kill a worker, wait, drain, compare, report.
 
-make demo            or            python -m examples.stdlib_index [--limit N] [--folder demo-out]
+make demo                    or            python -m examples.stdlib_index [--limit N] [--folder demo-out]
+make demo ENGINE=postgres    the same on PostgreSQL: on the server of ROTA_STORE, else on one that it starts itself
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from examples.stdlib_index import logbook
 from examples.stdlib_index.facts import SourceFile, facts_of, library_files
 from examples.stdlib_index.logbook import Entry, Logbook
 from examples.stdlib_index.node import Node
+from examples.stdlib_index.place import ENGINES, place_for
 from examples.stdlib_index.report import Kill, Story, print_report
 from examples.stdlib_index.screen import Screen
 from examples.stdlib_index.verdict import Crash, judge
@@ -42,10 +44,10 @@ Condition = Callable[[View], bool]
 class Demo:
     """One run of the demo, in a folder of its own."""
 
-    def __init__(self, folder: Path, files: list[SourceFile], console: Console) -> None:
+    def __init__(self, url: str, folder: Path, files: list[SourceFile], console: Console) -> None:
         self.files = files
         self.console = console
-        self.url = str(folder / "index.db")
+        self.url = url
         self.book = Logbook(folder / "runs.log")
         self.screen = Screen(console, len(files))
         self.node_log = folder / "node.log"
@@ -53,7 +55,7 @@ class Demo:
 
     async def run(self) -> Story:
         """Do all of it."""
-        from examples.stdlib_index.tasks import index  # only now: its app reads ROTA_STORE
+        from examples.stdlib_index.tasks import app, index  # only now: the app reads ROTA_STORE
 
         watch = await Watch.open(self.url)
         node = Node(APP, processes=PROCESSES, concurrency=CONCURRENCY, log=self.node_log)
@@ -75,6 +77,7 @@ class Demo:
         fences = {text: fence for text in texts if (fence := await watch.recorded_fence(text)) is not None}
         kill.moved.extend(await watch.taken_from_the_dead(texts))
         await watch.close()
+        await app.close_async()
         verdict = judge(self.book.read(), dict(zip(texts, self.files, strict=True)), fences, crash)
         self.book.close()
         return Story(len(tokens), seconds, kill, verdict, is_equal, code == 0)
@@ -142,10 +145,12 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=None, help="index about so many files instead of all")
     parser.add_argument("--folder", type=Path, default=Path("demo-out"), help="where store and logs go; emptied first")
     options = parser.parse_args()
+    engine = os.environ.get("ENGINE") or "sqlite"
+    if engine not in ENGINES:
+        parser.error(f"ENGINE={engine}: it is {' or '.join(ENGINES)}")
     folder = options.folder.absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    os.environ["ROTA_STORE"] = str(folder / "index.db")
     os.environ[logbook.VARIABLE] = str(folder / "runs.log")
 
     console = Console(width=None if sys.stdout.isatty() else 100)
@@ -153,7 +158,8 @@ def main() -> int:
     console.print(
         f"Indexing {len(files):,} files of Python {sys.version.split()[0]}'s standard library", highlight=False
     )
-    story = asyncio.run(Demo(folder, files, console).run())
+    with place_for(engine, folder, console) as url:
+        story = asyncio.run(Demo(url, folder, files, console).run())
     print_report(console, story)
     console.print("[green]good[/]" if story.is_good else f"[bold red]not good[/]: see {folder}")
     return 0 if story.is_good else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rota.app.config import load_config
 from rota.app.engine import open_store
 from rota.model.state import State
 from rota.model.token import token_from_text, token_text
@@ -39,7 +40,7 @@ class Watch:
     @classmethod
     async def open(cls, url: str) -> Watch:
         """Open the store for looking."""
-        return cls(await open_store(url))
+        return cls(await open_store(url, config=load_config({})))
 
     async def close(self) -> None:
         """Close the store."""

@@ -13,6 +13,7 @@ from examples.stdlib_index.facts import SourceFile
 from examples.stdlib_index.logbook import Entry
 from examples.stdlib_index.verdict import Crash, Verdict, judge
 from tests.house.tree import ROOT
+from tests.postgres_server import binaries_or_skip
 
 FILES = {"a": SourceFile("json", "json/a.py"), "b": SourceFile("json", "json/b.py"), "c": SourceFile("os", "os.py")}
 CRASH = Crash(pid=1, at=2.0)
@@ -84,14 +85,19 @@ def test_an_interrupted_job_that_nobody_took_up_is_not_good() -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_is_green(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("engine", "files"), [("sqlite", 300), pytest.param("postgres", 150, marks=pytest.mark.postgres)]
+)
+def test_the_demo_is_green(engine: str, files: int, tmp_path: Path) -> None:
     """The first thing that a newcomer runs. A few hundred files, the same story."""
+    if engine == "postgres":
+        binaries_or_skip()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROTA_")}
 
     done = subprocess.run(
-        [sys.executable, "-m", "examples.stdlib_index", "--limit", "300", "--folder", str(tmp_path / "demo")],
+        [sys.executable, "-m", "examples.stdlib_index", "--limit", str(files), "--folder", str(tmp_path / "demo")],
         cwd=ROOT,
-        env=environment,
+        env=environment | {"ENGINE": engine},
         capture_output=True,
         text=True,
         timeout=100,
@@ -100,3 +106,26 @@ def test_the_demo_is_green(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "equal to the plain loop" in done.stdout
+
+
+def test_without_a_server_the_demo_says_what_to_install(tmp_path: Path) -> None:
+    """A newcomer without PostgreSQL reads one sentence, not a traceback."""
+    program = (
+        "import sys; from pathlib import Path; from scripts import postgres_server; from examples.stdlib_index import __main__;"
+        "postgres_server.BINARIES = Path('/nowhere'); sys.exit(__main__.main())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--limit", "5", "--folder", str(tmp_path / "demo")],
+        cwd=ROOT,
+        env={"ENGINE": "postgres", "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "apt-get install postgresql" in done.stderr
+    assert "ROTA_STORE=postgresql://" in done.stderr
+    assert "Traceback" not in done.stderr
