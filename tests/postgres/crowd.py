@@ -1,6 +1,7 @@
-"""A crowd on one PostgreSQL store: submitters, workers, a canceller, and somebody who ends their backends and themselves.
+"""A crowd on one PostgreSQL store: submitters, workers, a canceller, rescuers, and somebody who ends backends and workers.
 
-All of them live in this process, each with an engine of its own, and write what they see into one history.
+All of them live in this process, each with an engine of its own, and write what they see into one history. Every worker claims
+from all slots, so that they stage the same ones; the dead are closed and released by two rescuers at once, as by two nodes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
 from random import Random
@@ -54,6 +56,7 @@ class Crowd:
     Attributes:
         history: Events in the order in which they happened.
         is_open: Submitters go on while it is.
+        did: How often each thing was done.
     """
 
     def __init__(self, url: str, schema: str, seed: int) -> None:
@@ -62,8 +65,7 @@ class Crowd:
         self.history: list[AnyEvent] = []
         self.is_open = True
         self.tokens: list[bytes] = []
-        self.backends_ended = 0
-        self.workers_killed = 0
+        self.did: Counter[str] = Counter()
         self._entropy = SystemEntropy(SystemClock())
         self._numbers = itertools.count(1)
         self._stores: list[PostgresStore] = []
@@ -88,21 +90,26 @@ class Crowd:
             await store.close()
 
     async def submits(self) -> None:
-        """Submit jobs one by one, in batches, and in transactions that stay open for a while."""
+        """Submit jobs one by one, several at once in one commit, in batches, and in transactions that stay open for a while."""
         store = await self.store()
         while self.is_open:
             way = self.random.random()
-            jobs = [self._job() for _ in range(1 if way < 0.5 else self.random.randint(2, 12))]
-            batch = f"batch {next(self._numbers)}" if len(jobs) > 1 else ""
+            jobs = [self._job() for _ in range(1 if way < 0.4 else self.random.randint(2, 12))]
+            is_together = 0.4 <= way < 0.6
+            batch = f"batch {next(self._numbers)}" if len(jobs) > 1 and not is_together else ""
             for index, job in enumerate(jobs):
                 self._saw(
                     Submitting, token=token_text(job.token), queue=QUEUE, key=job.key, batch=batch, index=index,
                     is_delayed=job.due_at is not None,
                 )  # fmt: skip
-            if way > 0.8 and await self._submits_slowly(jobs):
-                pass
+            if is_together:
+                self.did["submits that shared commits"] += len(jobs)
+                await asyncio.gather(*(self._submits(store, [job]) for job in jobs))
+            elif way > 0.8 and await self._submits_slowly(jobs):
+                self.did["submits in long transactions"] += 1
             else:
-                await self._insists(partial(store.submit, jobs), partial(self._tell_unknown, jobs))
+                self.did["submits in batches" if batch else "single submits"] += 1
+                await self._submits(store, jobs)
             for job in jobs:
                 self._saw(Submitted, token=token_text(job.token))
                 self.tokens.append(job.token)
@@ -110,7 +117,7 @@ class Crowd:
 
     async def works(self) -> None:
         """Claim, run and settle, until killed; then be found dead, rescued, and followed by another."""
-        store = await self.store()
+        store, other = await self.store(), await self.store()
         while True:
             worker = NewWorker(self._node_id, f"worker {next(self._numbers)}", "", [QUEUE], [TASK])
             worker_id = (await self._insists(partial(store.register_worker, worker), lambda: None)).id
@@ -121,10 +128,7 @@ class Crowd:
             if not life.cancelled():
                 life.result()
             self._saw(Killed, worker=str(worker_id))
-            blame = Blame(running=(), failure=_GONE)
-            await self._insists(partial(store.close_worker, worker_id), lambda: None)
-            while not (await self._insists(partial(store.release, worker_id, blame), lambda: None)).is_complete:
-                await asyncio.sleep(0.001)
+            await asyncio.gather(*(self._rescues(rescuer, worker_id) for rescuer in (store, other)))
 
     async def cancels(self) -> None:
         """Cancel jobs at random."""
@@ -137,6 +141,7 @@ class Crowd:
             # Told before and not after: from now on the job may be passed.
             self._saw(Cancelled, token=token_text(token))
             await self._insists(partial(store.cancel, token), lambda: None)
+            self.did["cancels"] += 1
 
     async def ends_backends(self) -> None:
         """End a backend of somebody every 50 ms or so."""
@@ -150,7 +155,7 @@ class Crowd:
                     f"rota {self.schema}",
                     self.random.getrandbits(30),
                 )
-                self.backends_ended += bool(ended)
+                self.did["backends ended"] += bool(ended)
         finally:
             connection.terminate()
 
@@ -160,7 +165,7 @@ class Crowd:
             await asyncio.sleep(self.random.uniform(0.1, 0.4))
             if self._living:
                 self.random.choice(sorted(self._living, key=id)).cancel()
-                self.workers_killed += 1
+                self.did["workers killed"] += 1
 
     async def opens(self) -> None:
         """Register the node under which all work."""
@@ -207,11 +212,27 @@ class Crowd:
                 self._saw(SettleUnknown, token=token_text(outcome.token), fence=outcome.fence, state=_state(outcome))
 
         reply = await self._insists(lambda: store.settle(worker, outcomes, done), unknown)
+        self.did["settles"] += 1
         for token, fence in reply.stale:
             finals.pop(token, None)
             self._saw(SettleStale, token=token_text(token), fence=fence)
         for outcome in finals.values():
             self._saw(Settled, token=token_text(outcome.token), fence=outcome.fence, state=_state(outcome))
+
+    async def _submits(self, store: PostgresStore, jobs: list[NewJob]) -> None:
+        await self._insists(partial(store.submit, jobs), partial(self._tell_unknown, jobs))
+
+    async def _rescues(self, store: PostgresStore, worker: int) -> None:
+        """Close a dead worker and put back what it held."""
+        blame = Blame(running=(), failure=_GONE)
+        await self._insists(partial(store.close_worker, worker), lambda: None)
+        self.did["closes"] += 1
+        while True:
+            released = await self._insists(partial(store.release, worker, blame), lambda: None)
+            self.did["jobs released"] += len(released.tokens)
+            if released.is_complete:
+                return
+            await asyncio.sleep(0.001)
 
     async def _submits_slowly(self, jobs: list[NewJob]) -> bool:
         """Submit in a transaction that stays open; return whether its commit was heard of."""

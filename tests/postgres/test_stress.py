@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 
 import asyncpg
 import pytest
@@ -25,12 +26,20 @@ SECONDS = float(os.environ.get("ROTA_STRESS_SECONDS", "10"))
 DRAINED_WITHIN_S = 60.0
 SUBMITTERS, WORKERS = 3, 4
 CHECKS = (key_order, one_runner, settled_once, no_job_lost)
+WHAT_A_CROWD_DOES = (
+    "single submits", "submits in batches", "submits that shared commits", "submits in long transactions", "starts", "settles",
+    "cancels", "closes", "jobs released", "backends ended", "workers killed", "looks",
+)  # fmt: skip
 
 _FORGOTTEN = """
 SELECT count(*)
   FROM (SELECT DISTINCT queue_id, slot, key FROM live WHERE NOT head AND key IS NOT NULL AND due_at IS NULL) k
  WHERE NOT EXISTS (SELECT FROM live h WHERE h.queue_id = k.queue_id AND h.key = k.key AND h.head)
    AND NOT EXISTS (SELECT FROM turns t WHERE t.queue_id = k.queue_id AND t.slot = k.slot AND t.key = k.key)
+"""
+
+_SECOND_HEADS = """
+SELECT count(*) FROM (SELECT FROM live WHERE head AND key IS NOT NULL GROUP BY queue_id, key HAVING count(*) > 1) k
 """
 
 _STATES = """
@@ -43,18 +52,20 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(SECOND
 
 
 class Looker:
-    """Looks, in one snapshot after another, for keys that have a due job and neither a head nor a turn."""
+    """Looks, in one snapshot after another, for keys with a due job and neither a head nor a turn, and for second heads."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self.looks = 0
         self.forgotten = 0
+        self.second_heads = 0
         self.live = -1
 
     async def looks_on(self) -> None:
         """Look until cancelled."""
         while True:
             self.forgotten += await self._connection.fetchval(_FORGOTTEN)
+            self.second_heads += await self._connection.fetchval(_SECOND_HEADS)
             self.live = await self._connection.fetchval("SELECT count(*) FROM live")
             self.looks += 1
             await asyncio.sleep(0.05)
@@ -104,18 +115,26 @@ async def complaints_about(server: PostgresServer, seconds: float, mutant: Mutan
         await looker.leaves()
     for token, state, fence in await connection.fetch(_STATES):
         crowd.history.append(Found(at=time.monotonic_ns(), token=token, state=state, fence=fence))
-    found = [broken.says for check in CHECKS for broken in check(crowd.history)]
-    found += [f"{looker.forgotten} keys without head and turn"] if looker.forgotten else []
-    found += [f"{new} deadlocks"] if (new := await _deadlocks(connection) - deadlocks) else []
+    broken = {check.__name__: [each.says for each in check(crowd.history)] for check in CHECKS}
+    wrong = {
+        **{name: len(says) for name, says in broken.items()},
+        "second heads": looker.second_heads,
+        "keys without head and turn": looker.forgotten,
+        "deadlocks": await _deadlocks(connection) - deadlocks,
+    }
     await connection.close()
 
-    starts = sum(isinstance(event, Started) for event in crowd.history)
-    killed = f"{crowd.backends_ended} backends ended, {crowd.workers_killed} workers killed"
-    print(
-        f"\nseed {seed}: {starts:,} starts, {killed}, {looker.looks} looks for forgotten keys; wrong: {found or 'nothing'}"
-    )
-    assert min(starts, crowd.backends_ended, looker.looks) > 10, "there was no crowd"
-    return found
+    crowd.did["starts"] = sum(isinstance(event, Started) for event in crowd.history)
+    crowd.did["looks"] = looker.looks
+    print(f"\nseed {seed}, {seconds:g} s: {_told(crowd.did)}. Broken: {_told(wrong)}. Drained without a sweep.")
+    assert all(crowd.did[what] > 0 for what in WHAT_A_CROWD_DOES), f"there was no crowd: {crowd.did}"
+    return [says for each in broken.values() for says in each] + [
+        f"{count} {what}" for what, count in wrong.items() if count and what not in broken
+    ]
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} {count:,}" for what, count in counts.items())
 
 
 async def _play(crowd: Crowd, looker: Looker, seconds: float) -> None:
