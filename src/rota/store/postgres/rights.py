@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from rota.store.postgres.server import quoted
+from rota.store.statements import load
 
 _NAMED_MAX = 8
 
@@ -30,14 +31,14 @@ SELECT x.missing
         SELECT 3, format('EXECUTE on function %s', p.proname)
           FROM n
           JOIN pg_proc p ON p.pronamespace = n.oid
-         WHERE NOT has_function_privilege(p.oid, 'EXECUTE')) x
+         WHERE NOT has_function_privilege(p.oid, 'EXECUTE') AND p.proname = ANY ($2)) x
  ORDER BY x.o, x.missing
 """
 
 
 async def missing_rights(connection: asyncpg.Connection, schema: str) -> Sequence[str]:
     """Return what this role may not do in the schema and has to, such as ``INSERT on table live``; empty if all is well."""
-    return [record["missing"] for record in await connection.fetch(_MISSING, schema)]
+    return [record["missing"] for record in await connection.fetch(_MISSING, schema, list(load("postgres")))]
 
 
 async def role_of(connection: asyncpg.Connection) -> str:

@@ -62,7 +62,8 @@ BEGIN
             part := part || '_' || pg_current_xact_id();
         END IF;
         -- Made by itself and then attached: CREATE TABLE … PARTITION OF would lock out every settle.
-        EXECUTE format('CREATE TABLE %I (LIKE finished INCLUDING ALL) WITH (autovacuum_vacuum_cost_delay = 0)', part);
+        -- Nothing in it is ever changed, so that a vacuum after so many inserts would only write it a second time.
+        EXECUTE format('CREATE TABLE %I (LIKE finished INCLUDING ALL) WITH (autovacuum_vacuum_insert_threshold = -1)', part);
         EXECUTE format('ALTER TABLE finished ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                        part, token_at(day), token_at(until));
         made := made + 1;

@@ -13,7 +13,7 @@ CREATE FUNCTION store_facts(
     p_now bigint,
     OUT server_version text, OUT server_version_num integer, OUT fsync text, OUT full_page_writes text,
     OUT synchronous_commit text, OUT synchronous_standby_names text, OUT isolation text, OUT read_only text,
-    OUT autovacuum text, OUT is_in_recovery boolean, OUT connections_used integer, OUT connections_max integer,
+    OUT autovacuum text, OUT naptime_s integer, OUT is_in_recovery boolean, OUT connections_used integer, OUT connections_max integer,
     OUT role_connections_used integer, OUT role_connections_max integer, OUT notify_usage double precision,
     OUT live_jobs bigint, OUT turns bigint, OUT closed_holders bigint, OUT forgotten bigint,
     OUT days_ahead double precision, OUT role_name text, OUT owner_name text, OUT sees_all boolean
@@ -31,6 +31,7 @@ BEGIN
     isolation := current_setting('default_transaction_isolation');
     read_only := current_setting('default_transaction_read_only');
     autovacuum := current_setting('autovacuum');
+    naptime_s := (SELECT s.setting FROM pg_settings s WHERE s.name = 'autovacuum_naptime');
     is_in_recovery := pg_is_in_recovery();
 
     -- pg_stat_database, and not pg_stat_activity: everybody may look at it.
