@@ -102,6 +102,8 @@ def _opened(path: str, busy_timeout_ms: int, durability: str, is_reader: bool) -
         raise StoreUnavailableError(f"{path} is gone. Nothing was read.", path=path)
     db = apsw.Connection(path, statementcachesize=_STATEMENTS_CACHED)
     db.set_busy_handler(busy_handler(busy_timeout_ms))
+    # Else a statement is planned anew whenever its parameters change, which takes longer than most of them do.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     if path != MEMORY:
         db.pragma("journal_mode", "wal")
         db.pragma("mmap_size", _MMAP_BYTES)
