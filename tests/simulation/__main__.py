@@ -16,8 +16,6 @@ from tests.simulation.fleet import run_many, table
 from tests.simulation.simulate import run
 from tests.simulation.sometimes import HISTORIES_MIN, never
 
-FAILURES_SHOWN = 20
-
 
 def replay(seed: int, policy: str | None) -> int:
     """Tell one history."""
@@ -47,8 +45,6 @@ def main() -> int:
         return replay(given.seed, given.policy)
     total, took_s = run_many(given.first, given.seeds, given.minutes * 60, given.policy, given.workers)
     print(table(total, took_s, given.workers))
-    for seed, policy, says in total.failed[:FAILURES_SHOWN]:
-        print(f"FAILED  {says[:200]}\n        make sim SEED={seed} POLICY={policy}")
     missed = never(total.counts) if total.histories >= HISTORIES_MIN and given.policy is None else ()
     for name in missed:
         print(f"NEVER   {name}: it must happen at least once in {HISTORIES_MIN:,} histories")

@@ -78,6 +78,8 @@ def run_many(first: int, seeds: int | None, seconds: float, policy: str | None, 
             done, going = wait(going, return_when=FIRST_COMPLETED)
             for portion in done:
                 total.add(portion.result())
+                for seed, drawn, says in portion.result().failed:
+                    print(f"FAILED  {says[:240]}\n        make sim SEED={seed} POLICY={drawn}", flush=True)
             if time.monotonic() - told > PROGRESS_S:
                 told = time.monotonic()
                 print(
