@@ -83,11 +83,10 @@ def read_address(text: str | Path) -> Address:
 def without_secrets(url: str) -> str:
     """Return a URL for people and logs: without its password, wherever that stands. Several hosts are kept as they are."""
     parts = urlsplit(url)
-    hosts = parts.netloc.rpartition("@")[2]
+    hosts = parts.netloc
     if parts.password:
-        hosts = f"{parts.username}:…@{hosts}" if parts.username else hosts
-    else:
-        hosts = parts.netloc
+        user = f"{parts.username}:…@" if parts.username else ""
+        hosts = user + parts.netloc.rpartition("@")[2]
     asked = "&".join(each for each in parts.query.split("&") if "password=" not in each)
     if hosts == parts.netloc and asked == parts.query:
         return url
