@@ -1,7 +1,7 @@
 """Callers with a connection of their own: every kind of connection that a job can be submitted through, behind the same words.
 
-    customer = await KINDS["psycopg"].arrives(url)
-    await customer.begins() ──▶ customer.submits(bake, order) ──▶ customer.commits()
+customer = await KINDS["psycopg"].arrives(url)
+await customer.begins() ──▶ customer.submits(bake, order) ──▶ customer.commits()
 """
 
 from __future__ import annotations

@@ -9,13 +9,14 @@ from __future__ import annotations
 import pytest
 
 from tests.postgres.case import FAILURES, Case, play
+from tests.postgres.races_of_callers import CASES as CALLERS
 from tests.postgres.races_of_keys import CASES as KEYS
 from tests.postgres.races_of_members import CASES as MEMBERS
 from tests.postgres.races_of_tokens import CASES as TOKENS
 from tests.postgres.stepper import Mutant
 from tests.postgres_server import PostgresServer
 
-CASES = [*KEYS, *MEMBERS, *TOKENS]
+CASES = [*CALLERS, *KEYS, *MEMBERS, *TOKENS]
 MUTANTS = [(case, mutant) for case in CASES for mutant in case.mutants]
 
 pytestmark = pytest.mark.postgres
