@@ -41,6 +41,7 @@ from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.nothing_unexpected import nothing_unexpected
 from tests.checkers.one_runner import one_runner
 from tests.checkers.recovery import recovery
+from tests.checkers.rescue import rescue
 from tests.checkers.ring_moves import ring_moves
 from tests.checkers.samples import samples
 from tests.checkers.settled_once import settled_once
@@ -112,6 +113,10 @@ def recovered(history: History) -> list[Broken]:
     return recovery(history, seconds_max=1.0).broken
 
 
+def rescued(history: History) -> list[Broken]:
+    return rescue(history, seconds_max=1.0)
+
+
 CHECKERS: list[Checker] = [
     blame,
     conservation,
@@ -123,6 +128,7 @@ CHECKERS: list[Checker] = [
     nothing_unexpected,
     one_runner,
     recovered,
+    rescued,
     ring_moves,
     samples,
     settled_once,
@@ -216,6 +222,11 @@ PLANTED: list[tuple[Checker, str, list[AnyEvent]]] = [
         blame,
         "where it did not run",
         [*run(1, "A", 1, "n/alone#7"), Condemned(at=50 * MS, token="A", worker="n/alone#7")],
+    ),
+    (
+        rescued,
+        "2 jobs were back 2.000 s after the end of w1",
+        [Killed(at=10 * MS, worker="w1"), Released(at=2_010 * MS, worker="w1", jobs=2)],
     ),
     (no_growth, "7 claims rows are left", [Left(at=1, kind="claims rows", count=7)]),
     (

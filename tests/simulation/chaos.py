@@ -192,7 +192,9 @@ class Chaos:
         keeper = self._one("keeper")
         if self._world.plan.policy == "locks" or keeper is None:
             return False
-        machine, seconds = keeper.machine, self._pause_s()
+        people = self._one("submitter", "user")
+        cut = people if people is not None and self._world.chance.random() < 0.2 else keeper
+        machine, seconds = cut.machine, self._pause_s()
         self._network.cut_off.add(machine.name)
         self._world.tell("CHAOS", "is cut off", machine=machine.name, seconds=seconds)
         self._world.loop.after(seconds, self._join, machine.name)

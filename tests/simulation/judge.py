@@ -17,6 +17,7 @@ from tests.checkers.no_growth import no_growth
 from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.nothing_unexpected import nothing_unexpected
 from tests.checkers.one_runner import one_runner
+from tests.checkers.rescue import rescue
 from tests.checkers.samples import samples
 from tests.checkers.settled_once import settled_once
 from tests.simulation.database import Database
@@ -39,6 +40,9 @@ CHECKERS = (
 
 BEYOND = (one_runner, key_order, lease_exclusivity, nothing_unexpected, blame)
 """What is promised only as long as the rates of clocks differ by less than 1.45."""
+
+RESCUE_S_MAX = 1.0
+"""What is promised on one machine, as long as the store answers."""
 
 HEADLESS = """
     SELECT count(DISTINCT l.queue_id || ' ' || l.key) FROM live AS l
@@ -88,6 +92,8 @@ def judge(history: History, plan: Plan) -> list[Broken]:
             continue
         found: Sequence[Broken] = check(history)
         broken += found
+    if plan.is_calm:
+        broken += rescue(history, seconds_max=RESCUE_S_MAX)
     return broken
 
 

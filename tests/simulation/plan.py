@@ -65,6 +65,7 @@ KINDS = (
 
 
 DRIFT_MAX = 1.45
+CALM = {"worker_kill", "submitter_kill", "wall_jump", "wake_lost", "wake_late", "wake_doubled"}
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,11 @@ class Plan:
     shared: float
     runs_on: bool
     is_guarded: bool
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether only workers die, and wake-ups go astray: then what they held is back within a second."""
+        return set(self.faults) <= CALM
 
     @property
     def is_beyond(self) -> bool:

@@ -96,7 +96,6 @@ SEEN = (
     "submit refused",
     "submit unknown",
     "registration repeated",
-    "double registration closed",
     "reopen",
     "stolen",
     "expired by the house",
