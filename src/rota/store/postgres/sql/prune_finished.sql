@@ -33,8 +33,11 @@ BEGIN
     LOOP
         EXIT WHEN removed >= p_limit;
         IF NOT one.is_rest THEN
+            -- Its index on settled_at, which drop_partition has made, can be read by bitmap only; the rows are wanted by token.
+            PERFORM set_config('enable_bitmapscan', 'on', true);
             EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE settled_at >= $1)', one.part) INTO is_pinned
               USING p_settled_before;
+            PERFORM set_config('enable_bitmapscan', 'off', true);
             CONTINUE WHEN NOT is_pinned;
         END IF;
         EXECUTE format(
