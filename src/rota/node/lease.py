@@ -99,8 +99,13 @@ class Terms(Struct, frozen=True):
 
     @property
     def limit_ns(self) -> int:
-        """How long one attempt may take: 1 s."""
+        """How long one attempt may take while workers run: 1 s. Others are on their way beside it."""
         return self.lease_ns // 8
+
+    @property
+    def long_limit_ns(self) -> int:
+        """The same while none run: 4 s. There is no hurry, and a busy host may need long for a connection."""
+        return self.lease_ns // 2
 
     @property
     def stop_ns(self) -> int:
@@ -272,7 +277,8 @@ class Lease:
         """Begin one attempt, and say when the next one begins if nothing is heard of it."""
         self._tries += 1
         self._counter += 1
-        attempt = asyncio.create_task(self._attempt(self._counter, now_ns))
+        limit_ns = self._terms.limit_ns if self._is_good.is_set() else self._terms.long_limit_ns
+        attempt = asyncio.create_task(self._attempt(self._counter, now_ns, limit_ns / 1e9))
         self._attempts.add(attempt)
         attempt.add_done_callback(self._attempts.discard)
         self._next_ns = now_ns + self._wait_ns()
@@ -286,9 +292,9 @@ class Lease:
         longest = min(terms.renew_ns, terms.pause_ns * 2 ** min(self._tries - 1, 10))
         return int(self._entropy.uniform(longest / 2, longest))
 
-    async def _attempt(self, counter: int, sent_ns: int) -> None:
+    async def _attempt(self, counter: int, sent_ns: int, limit_s: float) -> None:
         try:
-            await self._line.renew(self._node_id, counter, self._terms.limit_ns / 1e9)
+            await self._line.renew(self._node_id, counter, limit_s)
         except NodeClosedError:
             self.closed.set()
         except Exception as error:  # Whatever it was, it was no answer.

@@ -248,6 +248,18 @@ async def test_a_long_outage_is_asked_about_ever_more_rarely(make: Make) -> None
     assert len(set(pauses)) > len(pauses) / 2
 
 
+async def test_while_nothing_runs_an_attempt_may_take_its_time(make: Make) -> None:
+    """A busy host needs seconds to connect: it would never begin if it gave up after one."""
+    case = make(lambda sent: sent + 3)
+    await case.at(0)
+
+    await case.lease.good()
+
+    assert case.loop.now == 3
+    assert case.lease.begin()
+    assert case.fence.falls_at == 5.5
+
+
 async def test_after_a_long_outage_workers_may_run_again(make: Make) -> None:
     """If nobody else was there to close the node, it just goes on."""
     case = make(outage(1, 60, hangs=False))
@@ -341,8 +353,10 @@ async def test_all_lengths_scale_with_the_lease(make: Make, lease_s: float) -> N
 def test_the_terms_of_eight_seconds() -> None:
     """The figures of the documentation."""
     terms = Terms.of_ms(8_000)
-    lengths = (terms.renew_ns, terms.patience_ns, terms.pause_ns, terms.limit_ns, terms.stop_ns, terms.kill_ns)
-    assert [length / 1e9 for length in lengths] == [2.0, 0.5, 0.25, 1.0, 5.0, 5.5]
+    waits = (terms.renew_ns, terms.patience_ns, terms.pause_ns)
+    limits = (terms.limit_ns, terms.long_limit_ns)
+    ends = (terms.stop_ns, terms.kill_ns)
+    assert [length / 1e9 for length in (*waits, *limits, *ends)] == [2.0, 0.5, 0.25, 1.0, 4.0, 5.0, 5.5]
 
 
 def may_run(lease: Lease) -> bool:

@@ -9,7 +9,8 @@ is prepared and the renewal is one simple query, so it works through every kind 
 nobody through: hence ``lease_dsn``.
 
 A call never waits for a connection to end in good order. It is cut off by a timer, and not by cancelling the call: the driver
-would then open yet another connection to tell a server, which does not answer, that nobody listens any more.
+would then open yet another connection to tell a server, which does not answer, that nobody listens any more. What is left of it
+at the server (it may wait for a synchronous standby, and the next for it) ends by the bounds that every connection of ours has.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import asyncio
 import asyncpg
 
 from rota.errors import NodeClosedError
-from rota.store.postgres.connect import read_url, without_secrets
+from rota.store.postgres.connect import Connector
 from rota.store.postgres.errors import DRIVER_ERRORS, translated, unavailable
 from rota.store.postgres.server import quoted
 
@@ -36,9 +37,8 @@ class LeaseLine:
     """
 
     def __init__(self, url: str, schema: str) -> None:
-        self._dsn, _ = read_url(url)
+        self._connector = Connector(url, schema)
         self._schema = schema
-        self._where = without_secrets(url, schema)
         self._kept: asyncpg.Connection | None = None
         self._used: set[asyncpg.Connection] = set()
 
@@ -66,7 +66,7 @@ class LeaseLine:
         except BaseException as problem:
             connection.terminate()
             if isinstance(problem, DRIVER_ERRORS):
-                raise translated(problem, where=self._where, doing="renew_node", writes=True) from problem
+                raise translated(problem, where=self._connector.where, doing="renew_node", writes=True) from problem
             raise
         finally:
             cut_off.cancel()
@@ -98,11 +98,6 @@ class LeaseLine:
     async def _connect(self, limit_s: float) -> asyncpg.Connection:
         try:
             async with asyncio.timeout(limit_s):
-                return await asyncpg.connect(
-                    self._dsn,
-                    timeout=limit_s,
-                    server_settings={"application_name": f"rota {self._schema} lease"},
-                    statement_cache_size=0,
-                )
-        except (*DRIVER_ERRORS, ValueError) as problem:
-            raise unavailable(problem, where=self._where) from problem
+                return await self._connector.connect(limit_s)
+        except TimeoutError as problem:
+            raise unavailable(problem, where=self._connector.where) from problem
