@@ -27,6 +27,7 @@ class Observer:
     def __init__(self, world: World) -> None:
         self._world = world
         self._newest: dict[int, int] = {}
+        self._recorded: set[tuple[str, int]] = set()
         self._see: dict[str, Callable[..., None]] = {
             "settle": self._settle,
             "cancel": self._cancel,
@@ -82,11 +83,15 @@ class Observer:
                 world.counts["seen stale settle"] += 1
                 world.saw(SettleStale(at=at, token=token, fence=outcome.fence))
                 world.tell(process, "settle is stale", token=token, fence=outcome.fence)
+            elif (token, outcome.fence) in self._recorded:
+                world.counts["seen lost settle recognised"] += 1
             elif outcome.kind.is_final:
+                self._recorded.add((token, outcome.fence))
                 world.saw(Settled(at=at, token=token, fence=outcome.fence, state=_STATES[outcome.kind]))
                 world.tell(process, "settles", token=token, fence=outcome.fence, state=_STATES[outcome.kind])
             else:
                 world.counts[f"seen {outcome.kind.name.lower()}"] += 1
+                self._recorded.add((token, outcome.fence))
                 world.saw(Yielded(at=at, token=token, fence=outcome.fence))
 
     def _cancel(self, process: Process, reply: CancelReply, token: bytes) -> None:

@@ -87,6 +87,7 @@ SEEN = (
     "alone run",
     "condemned",
     "stale settle",
+    "lost settle recognised",
     "fence fell",
     "close lost",
     "cancel of waiting",
