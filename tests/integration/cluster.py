@@ -174,12 +174,21 @@ class Cluster:
         return node
 
     def start(
-        self, name: str = "mitte", *, environment: dict[str, str] | None = None, address: str | None = None, **how: Any
+        self,
+        name: str = "mitte",
+        *,
+        under: Sequence[str] = (),
+        environment: dict[str, str] | None = None,
+        address: str | None = None,
+        **how: Any,
     ) -> Node:
-        """Start a node and wait for nothing. It may know the store by another address than this process."""
+        """Start a node, under another command perhaps, and wait for nothing.
+
+        It may know the store by another address than this process.
+        """
         order = NodeOrder(store=address or self.address, app=f"{self.app_name}:app", name=name, **how)
         keeper = subprocess.Popen(
-            [sys.executable, "-c", KEEPER, self.supervisor_module],
+            [*under, sys.executable, "-c", KEEPER, self.supervisor_module],
             stdin=subprocess.PIPE,
             env=os.environ | self._environment | (environment or {}),
             cwd=self.folder,

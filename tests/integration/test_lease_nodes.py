@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,4 +135,32 @@ def test_the_keeper_starts_another_as_soon_as_a_stopped_supervisor_is_dead(
     assert max(silence_s(cluster, token) for token in tokens) < LEASE_S
     gate.touch()
     cluster.wait_done(tokens)
+    assert one_runner(cluster.history()) == []
+
+
+NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+def test_the_keeper_is_process_one_of_a_container_and_its_supervisor_dies_of_the_timer(
+    cluster: PostgresCluster, gate: Path
+) -> None:
+    """The kernel would not kill process 1 that way; the keeper is that, and goes on to reap and to start another."""
+    if subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("NOT run: no rights to make a pid namespace")
+    node = cluster.node("mitte", processes=1, concurrency=1, under=NAMESPACE)
+    token = cluster.tasks.beat.submit(str(gate))
+    cluster.wait_started([token])
+    old = node.supervisor
+    (keeper,) = Path(f"/proc/{node.keeper.pid}/task/{node.keeper.pid}/children").read_text().split()
+    (supervisor,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    assert Path(f"/proc/{keeper}/status").read_text().partition("NSpid:")[2].split()[:2] == [keeper, "1"]
+
+    stop(int(supervisor))
+    wait_gone([int(supervisor)], KILL_S + SLACK_S)
+
+    cluster.wait_again(token, 2)
+    assert node.supervisor != old
+    assert is_running(int(keeper))
+    gate.touch()
+    cluster.wait_done([token])
     assert one_runner(cluster.history()) == []
