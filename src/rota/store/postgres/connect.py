@@ -19,6 +19,7 @@ import asyncpg
 from rota.errors import ConfigError
 from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.errors import DRIVER_ERRORS, unavailable
+from rota.store.postgres.hosts import Hosts
 
 POOLER: Final = "pooler"
 _POOLED: Final = {"transaction": True, "none": False}
@@ -41,7 +42,8 @@ class Connector:
     """
 
     def __init__(self, url: str, schema: str, bounds: Bounds = BOUNDS) -> None:
-        self._dsn, self.is_pooled = read_url(url)
+        dsn, self.is_pooled = read_url(url)
+        self._hosts = Hosts(dsn)
         self._schema = schema
         self._bounds = bounds
         self.where = without_secrets(url, schema)
@@ -50,7 +52,8 @@ class Connector:
         """Open a connection.
 
         Args:
-            limit_s: For all of it; ``None`` for what is usual.
+            limit_s: For each step of it: a connection, and perhaps another one through the pooler that was found. ``None`` for
+                what is usual.
 
         Raises:
             StoreUnavailableError: If the server cannot be reached, or refuses.
@@ -91,13 +94,15 @@ class Connector:
         settings = {"application_name": f"rota {self._schema}"}
         if not is_pooled:
             settings |= self._bounds.at_the_server()
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=seconds,
-            command_timeout=self._bounds.call_s,
-            server_settings=settings,
-            # Without a cache the driver sends statement and arguments together: two round trips, and no state.
-            statement_cache_size=0 if is_pooled else 100,
+        connection = await self._hosts.first(
+            lambda dsn: asyncpg.connect(
+                dsn,
+                timeout=seconds,
+                command_timeout=self._bounds.call_s,
+                server_settings=settings,
+                # Without a cache the driver sends statement and arguments together: two round trips, and no state.
+                statement_cache_size=0 if is_pooled else 100,
+            )
         )
         try:
             _watch_for_silence(connection, self._bounds)

@@ -36,6 +36,7 @@ from rota.errors import (
 RETRIED_STATES = frozenset({"40001", "40P01"})
 """Serialisation failure and deadlock: the transaction was rolled back, so that trying again is safe for any call."""
 
+_READ_ONLY = "25006"
 _LOST_STATES = frozenset({"25P03", "25P04", "40003"})
 """The server ended the session or the transaction at a bound, or does not know itself whether it was carried out."""
 
@@ -69,6 +70,11 @@ def is_lost(problem: BaseException) -> bool:
     if isinstance(problem, ValueError):  # an argument that the driver could not even send
         return False
     return isinstance(problem, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | asyncio.TimeoutError)
+
+
+def is_read_only(problem: BaseException) -> bool:
+    """Whether this server may not be written: it is a standby, or was made one."""
+    return getattr(problem, "sqlstate", None) == _READ_ONLY
 
 
 def is_passing(problem: BaseException | None) -> bool:
@@ -179,7 +185,7 @@ def _known(state: str, says: str, where: str, doing: str) -> RotaError | None:
     """Errors of the server that callers can do something about."""
     if state == "53100":
         return StoreFullError(f"{where} has no room left on its disk: {says}. Nothing was written.", store=where)
-    if state == "25006":
+    if state == _READ_ONLY:
         return StoreReadOnlyError(
             f"{where} may not be written: {says}. Nothing was written. Is it a standby? Use the primary's address.",
             store=where,

@@ -35,7 +35,7 @@ from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.runtime.patience import store_pause_s
 from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.connect import Connector, without_secrets
-from rota.store.postgres.errors import DRIVER_ERRORS, is_lost, is_passing, is_retried, translated
+from rota.store.postgres.errors import DRIVER_ERRORS, is_lost, is_passing, is_read_only, is_retried, translated
 
 __all__ = ["CONNECTIONS_MAX", "Server", "quoted", "without_secrets"]
 
@@ -209,7 +209,8 @@ class Server:
         is_sound = not connection.is_closed() and not self._is_closed
         if problem is not None:
             is_sound = is_sound and isinstance(problem, Exception) and not connection.is_in_transaction()
-            if isinstance(problem, TimeoutError):
+            if isinstance(problem, TimeoutError) or is_read_only(problem):
+                # The others may be as silent, or lead to the same server that was the primary once.
                 is_sound = False
                 self._part_with_idle()
         if is_sound:
