@@ -22,6 +22,45 @@ _Change = tuple[int, bytes | None]
 """Bytes written at an offset; ``None`` for a truncation to that size."""
 
 
+class _File:
+    """One file: what is certain, then what came later, each with whether it is certain, and whether it is doomed."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.safe = bytearray(content)
+        self.later: list[tuple[_Change, bool, bool]] = []
+
+    def change(self, change: _Change) -> None:
+        self.later.append((change, False, False))
+
+    def sync(self) -> None:
+        """Make certain what is not doomed; in its order, since it may lie over what is."""
+        self.later = [(change, is_safe or not is_doomed, is_doomed) for change, is_safe, is_doomed in self.later]
+        while self.later and self.later[0][1]:
+            _write(self.safe, self.later.pop(0)[0])
+
+    def doom(self) -> None:
+        self.later = [(change, is_safe, not is_safe) for change, is_safe, _ in self.later]
+
+    def whole(self) -> bytes:
+        content = bytearray(self.safe)
+        for change, _, _ in self.later:
+            _write(content, change)
+        return bytes(content)
+
+    def drawn(self, chance: Random) -> bytes:
+        content = bytearray(self.safe)
+        for (offset, data), is_safe, _ in self.later:
+            if not is_safe and chance.random() >= KEPT:
+                continue
+            if is_safe or data is None or chance.random() >= TORN:
+                _write(content, (offset, data))
+                continue
+            for at in range(0, len(data), SECTOR_BYTES):
+                if chance.random() < KEPT:
+                    _write(content, (offset + at, data[at : at + SECTOR_BYTES]))
+        return bytes(content)
+
+
 class Disk:
     """What is on the disk for certain, and what may be.
 
@@ -37,20 +76,24 @@ class Disk:
         self._syncs, self._syncs_folders = syncs, syncs_folders
         self._names: dict[str, int] = {}
         self._new_names: list[tuple[str, int | None]] = []
-        self._safe: dict[int, bytearray] = {}
-        self._pending: dict[int, list[_Change]] = {}
-        self._given = {name: bytearray(content) for name, content in (files or {}).items()}
+        self._files: dict[int, _File] = {}
+        # They have numbers of their own until somebody opens them, which is when the log gives them one.
+        for number, (name, content) in enumerate((files or {}).items(), start=1):
+            self._names[name] = -number
+            self._files[-number] = _File(content)
 
     def apply(self, entries: Iterable[Entry]) -> None:
         """Let this happen, in order."""
         for entry in entries:
             if entry[0] == "write":
-                self._pending[entry[1]].append((entry[2], entry[3]))
+                self._files[entry[1]].change((entry[2], entry[3]))
             elif entry[0] == "truncate":
-                self._pending[entry[1]].append((entry[2], None))
+                self._files[entry[1]].change((entry[2], None))
             elif entry[0] == "sync":
                 if self._syncs:
-                    self._bring_home(entry[1])
+                    self._files[entry[1]].sync()
+            elif entry[0] == "doomed":
+                self._files[entry[1]].doom()
             elif entry[0] == "folder":
                 if self._syncs_folders:
                     self._names = self.names()
@@ -66,48 +109,25 @@ class Disk:
         """Draw what the disk holds if the power goes off now, by name."""
         lucky = [change for change in self._new_names if chance.random() < KEPT]
         named = _renamed(self._names, lucky)
-        made = {number: self._drawn(number, chance) for number in sorted(set(named.values()))}
+        made = {number: self._files[number].drawn(chance) for number in sorted(set(named.values()))}
         return {name: made[number] for name, number in named.items()}
 
     def whole(self) -> dict[str, bytes]:
         """Return what it holds if the power stays on."""
-        whole = {}
-        for name, number in self.names().items():
-            content = bytearray(self._safe[number])
-            for change in self._pending[number]:
-                _write(content, change)
-            whole[name] = bytes(content)
-        return whole
+        return {name: self._files[number].whole() for name, number in self.names().items()}
 
     def names(self) -> dict[str, int]:
         """Return the files by name as the running system sees them."""
         return _renamed(self._names, self._new_names)
 
     def _make(self, name: str, number: int) -> None:
-        given = self._given.pop(name, None)
-        self._safe[number], self._pending[number] = given if given is not None else bytearray(), []
-        if given is None:
-            self._new_names.append((name, number))
-        else:
+        given = self._names.get(name, 0)
+        if given < 0:
+            self._files[number] = self._files.pop(given)
             self._names[name] = number
-
-    def _bring_home(self, number: int) -> None:
-        for change in self._pending[number]:
-            _write(self._safe[number], change)
-        self._pending[number].clear()
-
-    def _drawn(self, number: int, chance: Random) -> bytes:
-        content = bytearray(self._safe[number])
-        for offset, data in self._pending[number]:
-            if chance.random() >= KEPT:
-                continue
-            if data is None or chance.random() >= TORN:
-                _write(content, (offset, data))
-                continue
-            for at in range(0, len(data), SECTOR_BYTES):
-                if chance.random() < KEPT:
-                    _write(content, (offset + at, data[at : at + SECTOR_BYTES]))
-        return bytes(content)
+        else:
+            self._files[number] = _File()
+            self._new_names.append((name, number))
 
 
 def _write(content: bytearray, change: _Change) -> None:

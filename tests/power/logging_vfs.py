@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeAlias
 from unittest import mock
@@ -26,11 +26,12 @@ Entry: TypeAlias = (
     | tuple[Literal["write"], int, int, bytes]
     | tuple[Literal["truncate"], int, int]
     | tuple[Literal["sync"], int]
+    | tuple[Literal["doomed"], int]
     | tuple[Literal["delete"], str]
     | tuple[Literal["link"], str, int]
     | tuple[Literal["folder"]]
 )
-"""What happened: to a name (in the one folder that is watched), or to a file by its number."""
+"""What happened: to a name (in the one folder that is watched), or to a file by its number. ``doomed``: a sync failed."""
 
 _LOGGED: Final = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
 _NEW_NAMES: Final = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
@@ -96,7 +97,11 @@ class LoggingVfs(apsw.VFS):
         logged = self._log.name_of(path) if path is not None and flags[0] & _LOGGED else None
         if logged is None:
             return apsw.VFSFile(_BASE, name, flags)
-        return _LoggedFile(self._log, logged, name, flags)
+        return self.logged_file(logged, name, flags)
+
+    def logged_file(self, logged: str, name: Any, flags: list[int]) -> apsw.VFSFile:
+        """Return an open file that is logged."""
+        return LoggedFile(self._log, logged, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
         """Delete a file."""
@@ -108,7 +113,9 @@ class LoggingVfs(apsw.VFS):
                 self._log.entries.append(("folder",))
 
 
-class _LoggedFile(apsw.VFSFile):
+class LoggedFile(apsw.VFSFile):
+    """A file whose changes are written down."""
+
     def __init__(self, log: Log, logged: str, name: Any, flags: list[int]) -> None:
         # SQLite brings the name of a new log or journal to the disk together with the file's first sync.
         self._names_are_new = bool(flags[0] & _NEW_NAMES and flags[0] & apsw.SQLITE_OPEN_CREATE)
@@ -133,8 +140,12 @@ class _LoggedFile(apsw.VFSFile):
 
 
 @contextmanager
-def recording(folder: str, name: str = "rota-logging") -> Iterator[Log]:
-    """Log all that happens in a folder until the block ends. Connections opened in it must be closed in it."""
+def recording(folder: str, make: Callable[[str, Log], LoggingVfs] = LoggingVfs) -> Iterator[Log]:
+    """Log all that happens in a folder until the block ends. Connections opened in it must be closed in it.
+
+    Args:
+        make: Makes the file system that logs.
+    """
     log = Log(folder)
     sync, link, unlink = os.fsync, os.link, os.unlink
 
@@ -153,7 +164,7 @@ def recording(folder: str, name: str = "rota-logging") -> Iterator[Log]:
         if (gone := log.name_of(path)) is not None:
             log.deleted(gone)
 
-    vfs = LoggingVfs(name, log)
+    vfs = make("rota-logging", log)
     try:
         with mock.patch.multiple(os, fsync=heard_sync, link=heard_link, unlink=heard_unlink):
             yield log

@@ -83,6 +83,15 @@ class Promises:
         self.steps.append(step)
         return step
 
+    def withdraw(self, step: Step) -> None:
+        """Take back a call that was refused: none of it may be there. Nothing has been done to its jobs since."""
+        for token, nth in step.nth.items():
+            assert len(self._lines[token]) == nth + 1
+            self._lines[token].pop()
+            if not self._lines[token]:
+                del self._lines[token]
+        self.steps.remove(step)
+
     def look_of(self, token: bytes) -> Look:
         """Return what this job is after all that was begun."""
         line = self._lines.get(token)
@@ -149,7 +158,9 @@ class Demands:
         return wrong
 
     def _nth(self, token: bytes, look: Look) -> int:
-        """Return which version this is, the latest that looks like it."""
+        """Return which version this is, the latest that looks like it; -1 for a job that was not submitted by then."""
+        if token not in self._range:
+            return -1
         low, high = self._range[token]
         versions = self._lines[token]
         return next((nth for nth in range(high, low, -1) if versions[nth][1] == look), low)

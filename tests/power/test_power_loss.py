@@ -113,6 +113,17 @@ def test_names_are_not_there_before_their_folder_is_synced() -> None:
     assert {tuple(image) for image in drawn([*made, ("folder",), ("delete", "f")])} == {(), ("f",)}
 
 
+def test_what_a_crash_has_left_is_there_before_anybody_opens_it() -> None:
+    """The next crash may come at once."""
+    disk = Disk({"f": b"one", "g": b"two"})
+    assert disk.image(Random(1)) == {"f": b"one", "g": b"two"}
+
+    disk.apply([("made", "f", 0), ("write", 0, 3, b"!"), ("sync", 0), ("delete", "g")])
+
+    assert disk.whole() == {"f": b"one!"}
+    assert {image["f"] for image in (disk.image(Random(seed)) for seed in range(9))} == {b"one!"}
+
+
 # ── what is promised ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

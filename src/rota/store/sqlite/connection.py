@@ -7,6 +7,7 @@ steps, and "setlk" gave up at once instead of waiting.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -16,9 +17,10 @@ from typing import Final, Protocol
 
 import apsw
 
-from rota.errors import ConfigError, StoreUnavailableError
+from rota.errors import ConfigError, StoreBrokenError, StoreUnavailableError
 from rota.store.sqlite.faults import translate
 from rota.store.sqlite.filesystem import refuse_network
+from rota.store.sqlite.mend import leave_note, mend
 from rota.store.sqlite.migrate import migrate
 
 MEMORY: Final = ":memory:"
@@ -84,23 +86,50 @@ def open_connection(path: str, *, busy_timeout_ms: int, durability: str, is_read
         )
     if path != MEMORY:
         refuse_network(path)
+    is_new = path != MEMORY and not os.path.exists(path)
+    if is_new and is_reader:
+        raise StoreUnavailableError(f"{path} is gone. Nothing was read.", path=path)
     try:
-        db = _opened(path, busy_timeout_ms, durability, is_reader)
+        db = apsw.Connection(path, statementcachesize=_STATEMENTS_CACHED)
+    except apsw.Error as error:
+        raise translate(error, path) from error
+    try:
+        _set_up(db, path, busy_timeout_ms, durability)
+        if is_new:
+            sync_folder(path)
         if is_reader:
             db.pragma("query_only", True)
         else:
             migrate(db, path)
+            mend(db, path)
     except apsw.Error as error:
-        raise translate(error, path) from error
+        ours = translate(error, path)
+        _give_up(db, path, ours)
+        raise ours from error
+    except BaseException as error:
+        _give_up(db, path, error)
+        raise
     _open.add(db)
     return db
 
 
-def _opened(path: str, busy_timeout_ms: int, durability: str, is_reader: bool) -> apsw.Connection:
-    is_new = path != MEMORY and not os.path.exists(path)
-    if is_new and is_reader:
-        raise StoreUnavailableError(f"{path} is gone. Nothing was read.", path=path)
-    db = apsw.Connection(path, statementcachesize=_STATEMENTS_CACHED)
+def _give_up(db: apsw.Connection, path: str, error: BaseException) -> None:
+    """Close what could not be made ready."""
+    if isinstance(error, StoreBrokenError):
+        leave_note(path)
+        let_go(db)
+    else:
+        db.close()
+
+
+def let_go(db: apsw.Connection) -> None:
+    """Close a connection to a disk that has failed, without moving its log: nothing more is written there."""
+    with contextlib.suppress(apsw.Error):
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        db.close()
+
+
+def _set_up(db: apsw.Connection, path: str, busy_timeout_ms: int, durability: str) -> None:
     db.set_busy_handler(busy_handler(busy_timeout_ms))
     # Else a statement is planned anew whenever its parameters change, which takes longer than most of them do.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
@@ -111,9 +140,6 @@ def _opened(path: str, busy_timeout_ms: int, durability: str, is_reader: bool) -
     db.pragma("synchronous", durability)
     db.pragma("cache_size", -_CACHE_KIB)
     db.pragma("temp_store", "memory")
-    if is_new:
-        sync_folder(path)
-    return db
 
 
 def busy_handler(timeout_ms: int) -> Callable[[int], bool]:
@@ -137,10 +163,21 @@ def busy_handler(timeout_ms: int) -> Callable[[int], bool]:
 
 
 def sync_folder(path: str) -> None:
-    """Bring the file's name to the disk: SQLite does that for its log, not for a new database."""
+    """Bring the file's name to the disk: SQLite does that for its log, not for a new database.
+
+    Raises:
+        StoreBrokenError: The disk failed.
+    """
     folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
+    except OSError as error:
+        raise StoreBrokenError(
+            f"the name of {path} could not be brought to the disk ({error}): the file may be gone after a power cut. "
+            "Look at the system's log for the disk.",
+            path=path,
+            reason=str(error),
+        ) from error
     finally:
         os.close(folder)
 

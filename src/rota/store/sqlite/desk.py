@@ -124,7 +124,7 @@ class Desk:
         self._writer = Writer(
             db, self.path, busy_timeout_ms=self._busy_timeout_ms, mark=self._mark, tell=self._wakes.tell
         )
-        self._reader = Reader(lambda: self.open_another(is_reader=True), self.path)
+        self._reader = Reader(lambda: self.open_another(is_reader=True), self.path, self._writer.stop)
 
     def _after_fork(self) -> None:
         if self._pid == os.getpid():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import apsw
 
 from rota.errors import (
@@ -15,9 +17,17 @@ from rota.errors import (
     StoreUnavailableError,
 )
 
+_NO_ROOM_FOR_INDEX: Final = (apsw.SQLITE_IOERR_SHMOPEN, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP)
+
 
 def translate(error: apsw.Error, path: str) -> StoreError:
     """Return our error for one of the driver's. Nothing of the transaction in which it happened was kept."""
+    if has_no_room_for_index(error):
+        return StoreFullError(
+            f"there is no room for {path}-shm, which SQLite needs beside the store. Nothing of this call was written. "
+            "Make room on that disk; work goes on by itself.",
+            path=path,
+        )
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return StoreBusyError(
             f"{path} was locked by somebody for longer than the busy timeout. Nothing was written. Find out who holds it "
@@ -61,8 +71,21 @@ def translate(error: apsw.Error, path: str) -> StoreError:
     )
 
 
+def has_no_room_for_index(error: apsw.Error) -> bool:
+    """Whether the index of the log could not grow: no error of the disk, and nothing that must be kept is in it."""
+    return getattr(error, "extendedresult", None) in _NO_ROOM_FOR_INDEX
+
+
 def commit_unknown(error: apsw.Error, path: str) -> OutcomeUnknownError:
     """Return the error of a commit of which nobody can say whether it reached the disk."""
+    if has_no_room_for_index(error):
+        # Its pages are in the log already, and the next commit is written over them; unless the process dies before that.
+        return OutcomeUnknownError(
+            f"the commit on {path} was cut short, since there is no room for {path}-shm: it may or may not be there after the "
+            "next start. Asking again with the same token is safe. Make room on that disk; work goes on by itself.",
+            path=path,
+            reason=str(error),
+        )
     return OutcomeUnknownError(
         f"the commit on {path} was interrupted by a disk error ({error}): it may or may not be there after the next start. "
         "Asking again with the same token is safe. This process writes no more; look at the system's log for the disk.",

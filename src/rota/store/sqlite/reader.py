@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import apsw
 
-from rota.errors import StoreUnavailableError
+from rota.errors import StoreBrokenError, StoreUnavailableError
 from rota.store.sqlite.faults import translate
 
 T = TypeVar("T")
@@ -23,11 +23,15 @@ class Reader:
     Args:
         open_db: Opens the connection when it is first needed.
         path: For messages.
+        broke: Told when the disk has failed.
     """
 
-    def __init__(self, open_db: Callable[[], apsw.Connection], path: str) -> None:
+    def __init__(
+        self, open_db: Callable[[], apsw.Connection], path: str, broke: Callable[[StoreBrokenError], None]
+    ) -> None:
         self._open_db = open_db
         self._path = path
+        self._broke = broke
         self._db: apsw.Connection | None = None
         self._mutex = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
@@ -46,17 +50,26 @@ class Reader:
                 raise StoreUnavailableError(
                     f"{self._path} has been closed by this process. Nothing was read.", path=self._path
                 )
-            if self._db is None:
-                self._db = self._open_db()
-            db = self._db
             try:
-                db.execute("BEGIN")
-                return read(db)
-            except apsw.Error as error:
-                raise translate(error, self._path) from error
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+                return self._read(read)
+            except StoreBrokenError as error:
+                # Unless it is about another file: a copy's.
+                if error.facts.get("path") == self._path:
+                    self._broke(error)
+                raise
+
+    def _read(self, read: Read[T]) -> T:
+        if self._db is None:
+            self._db = self._open_db()
+        db = self._db
+        try:
+            db.execute("BEGIN")
+            return read(db)
+        except apsw.Error as error:
+            raise translate(error, self._path) from error
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
 
     def close(self) -> None:
         """Let go of thread and connection."""

@@ -13,7 +13,7 @@ idle worker takes no lock.
 Invariants, each with the test that holds it:
     A piece that fails neither leaves half of its work nor disturbs its company.   tests/unit/store/sqlite/test_writer.py
     A reply comes after its commit, or not at all.                                 tests/unit/store/sqlite/test_writer.py
-    After a disk error nothing is written any more.                                tests/unit/store/sqlite/test_faults.py
+    After a disk error nothing is written any more, not even at the end.           tests/power/test_disk_errors.py
     A forked child has a connection of its own.                                    tests/unit/store/sqlite/test_fork.py
 """
 
@@ -33,8 +33,9 @@ import apsw
 from rota.errors import OutcomeUnknownError, RotaError, StoreBrokenError, StoreUnavailableError
 from rota.store.port import Wake
 from rota.store.sqlite.checkpoint import Log
-from rota.store.sqlite.connection import NoMark, WriteMark
+from rota.store.sqlite.connection import NoMark, WriteMark, let_go
 from rota.store.sqlite.faults import commit_unknown, stops_everything, translate
+from rota.store.sqlite.mend import leave_note
 
 T = TypeVar("T")
 Write = Callable[[apsw.Connection, "News"], T]
@@ -163,7 +164,17 @@ class Writer:
         while self._waiting:
             self._commit_waiting()
         with self._mutex:
-            self._db.close()
+            if self._broken is None:
+                # Closing moves the log; what cannot be moved stays in it, and is there the next time.
+                with contextlib.suppress(apsw.Error):
+                    self._db.close()
+            let_go(self._db)
+
+    def stop(self, error: StoreBrokenError) -> None:
+        """Write no more: the disk has failed. Every call from now on is refused with this error."""
+        if self._broken is None:
+            self._broken = error
+            leave_note(self._path)
 
     # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -214,11 +225,11 @@ class Writer:
             self._move_log()
 
     def _carry_out(self, batch: list[Piece], news: News) -> None:
-        writes = [piece for piece in batch if not self._look_first(piece)]
-        if not writes:
-            return
+        writes = [piece for piece in batch if self._broken is not None or not self._look_first(piece)]
         if self._broken is not None:
             _fail(writes, self._broken)
+            return
+        if not writes:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -244,7 +255,7 @@ class Writer:
                 if found is not MUST_WRITE:
                     piece.done(found)
             except apsw.Error as error:
-                piece.failed(translate(error, self._path))
+                self._stop_at([piece], translate(error, self._path))
             except Exception as error:
                 piece.failed(error)
         return piece.is_done
@@ -326,9 +337,11 @@ class Writer:
             news.wakes.clear()
             self._roll_back()
             ours: RotaError = translate(error, self._path)
-            if isinstance(ours, StoreBrokenError):
+            if isinstance(error, apsw.IOError | apsw.CorruptError):
                 # The log may hold the whole transaction already: only the next start will tell.
-                self._broken, ours = ours, commit_unknown(error, self._path)
+                if isinstance(ours, StoreBrokenError):
+                    self.stop(ours)
+                ours = commit_unknown(error, self._path)
             _fail([piece for piece, _ in results], ours)
             return
         for piece, value in results:
@@ -336,7 +349,7 @@ class Writer:
 
     def _move_log(self) -> None:
         with self._mutex:
-            if self._is_closed or not self._log.is_due:
+            if self._is_closed or self._broken is not None or not self._log.is_due:
                 return
             closes_door = self._log.is_long
             if closes_door:
@@ -345,15 +358,14 @@ class Writer:
                 self._log.move()
             except apsw.Error as error:
                 # What was committed is safe in the log; but no more is written onto a disk that fails.
-                ours = translate(error, self._path)
-                self._broken = ours if isinstance(ours, StoreBrokenError) else self._broken
+                self._stop_at([], translate(error, self._path))
             finally:
                 if closes_door:
                     self._mark.ended()
 
     def _stop_at(self, writes: list[Piece], error: BaseException) -> None:
         if isinstance(error, StoreBrokenError):
-            self._broken = error
+            self.stop(error)
         _fail(writes, error)
 
     def _roll_back(self) -> None:
@@ -362,7 +374,7 @@ class Writer:
                 self._db.execute("ROLLBACK")
         except apsw.Error as error:
             ours = translate(error, self._path)
-            self._broken = ours if isinstance(ours, StoreBrokenError) else StoreBrokenError(ours.message, **ours.facts)
+            self.stop(ours if isinstance(ours, StoreBrokenError) else StoreBrokenError(ours.message, **ours.facts))
 
 
 def deliver(batch: Sequence[Piece]) -> None:

@@ -62,6 +62,12 @@ class FailingCommit:
         return getattr(self._db, name)
 
 
+def no_room_for_index() -> apsw.Error:
+    error = apsw.exception_for(apsw.SQLITE_IOERR_SHMSIZE)
+    assert isinstance(error, apsw.IOError)
+    return error
+
+
 def fail(store: SqliteStore, error: apsw.Error, *, at: str = "COMMIT") -> None:
     writer: Any = store._desk.writer
     writer._db = FailingCommit(writer._db, error, at=at)
@@ -111,6 +117,39 @@ async def test_a_disk_error_at_the_commit_is_unknown_and_ends_all_writing(store:
             await store.submit([new_job()])
 
     assert list(await store.states([first.token])) == [first.token]
+
+
+async def test_a_commit_without_room_for_the_index_of_the_log_is_unknown_and_the_next_goes_through(
+    store: SqliteStore, new_job: MakeJob
+) -> None:
+    """No error of the disk: the index is made anew at each start. But what was committed is in the log already."""
+    job = new_job()
+    await store.submit([new_job()])
+    fail(store, no_room_for_index())
+
+    with pytest.raises(OutcomeUnknownError, match="Make room"):
+        await store.submit([job])
+    await store.submit([job])
+
+    assert list(await store.states([job.token])) == [job.token]
+    full = no_room_for_index()
+    assert type(translate(full, "shop.db")) is StoreFullError
+
+
+async def test_a_disk_error_while_looking_ends_all_writing(store: SqliteStore, new_job: MakeJob) -> None:
+    """Whoever only looked has seen the same disk, be it on the reading connection or on the writing one."""
+    job = new_job()
+    await store.submit([job])
+    reader: Any = store._desk.reader
+    await store.queues()
+    reader._db = FailingCommit(reader._db, apsw.IOError("disk I/O error"), at="BEGIN")
+
+    with pytest.raises(StoreBrokenError):
+        await store.queues()
+    with pytest.raises(StoreBrokenError):
+        await store.submit([new_job()])
+
+    assert list(await store.states([job.token])) == [job.token]
 
 
 async def test_a_disk_error_in_the_middle_ends_all_writing(store: SqliteStore, new_job: MakeJob) -> None:
