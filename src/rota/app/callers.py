@@ -67,6 +67,11 @@ class Line(Protocol):
     driver: Any
     commits_at_once: bool
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection has ended, as far as the driver has noticed."""
+        ...
+
 
 class BlockingLine(Line, Protocol):
     """One that is asked by plain code."""
@@ -121,7 +126,19 @@ class Caller:
         return line
 
 
-class _AsyncpgLine:
+class _Driven:
+    """What all lines have in common."""
+
+    driver: Any
+    commits_at_once: bool
+
+    @property
+    def is_closed(self) -> bool:
+        ask = getattr(self.driver, "is_closed", None)
+        return bool(self.driver.closed if ask is None else ask())
+
+
+class _AsyncpgLine(_Driven):
     def __init__(self, given: Any) -> None:
         self._given = given
         # What a pool lends is made anew for each loan; behind it is the connection.
@@ -137,7 +154,7 @@ class _AsyncpgLine:
         return row
 
 
-class _PsycopgLine:
+class _PsycopgLine(_Driven):
     def __init__(self, given: Any) -> None:
         self.driver = given
         self.commits_at_once = _commits_at_once(given)
@@ -163,7 +180,7 @@ class _AsyncPsycopgLine(_PsycopgLine):
         return row
 
 
-class _SqlalchemyLine:
+class _SqlalchemyLine(_Driven):
     def __init__(self, given: Any) -> None:
         self._connection = given if hasattr(given, "exec_driver_sql") else given.connection()
         self._is_numbered = _is_numbered(self._connection.dialect)

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from rota.app.address import POSTGRES
 from rota.app.callers import Caller, Line
-from rota.errors import RotaError, UnfitConnectionError
+from rota.errors import RotaError, StoreUnavailableError, UnfitConnectionError
 from rota.model.job import NewJob
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Within:
             raise self._refusal(jobs, "submit", "must be awaited", "await …submit_async(…)")
         with self._told(jobs) as lines:
             line = self._caller.line()
-            lines.append(line)
+            self._note(line, lines)
             call = self._app._run(lambda session: self._call(session, jobs, line))
             if call.look is not None:
                 call.looked(line.ask(call.look))
@@ -76,12 +76,20 @@ class Within:
             raise self._refusal(jobs, "submit_async", "cannot be awaited, and would stop the event loop", "submit(…)")
         with self._told(jobs) as lines:
             line = await self._caller.line_async()
-            lines.append(line)
+            self._note(line, lines)
             call = await self._call(await self._app._session(), jobs, line)
             if call.look is not None:
                 call.looked(await line.ask(call.look))
                 self._remember(line)
             call.answered(await line.ask(call.submit))
+
+    def _note(self, line: Line, lines: list[Line]) -> None:
+        lines.append(line)
+        if line.is_closed:
+            raise StoreUnavailableError(
+                "connection= is closed. Nothing was written, and nothing of its transaction was. Begin again on another one.",
+                store=self._app.store_url,
+            )
 
     async def _call(self, session: Session, jobs: Sequence[NewJob], line: Line) -> ForeignCall:
         store: Any = session.store  # of PostgreSQL, as the address said
@@ -112,8 +120,13 @@ class Within:
                 raise
             from rota.store.postgres.foreign import failure
 
-            commits_at_once = bool(lines) and lines[0].commits_at_once
-            raise failure(bare, jobs, where=self._app.store_url, commits_at_once=commits_at_once) from problem
+            raise failure(
+                bare,
+                jobs,
+                where=self._app.store_url,
+                commits_at_once=bool(lines) and lines[0].commits_at_once,
+                is_closed=bool(lines) and lines[0].is_closed,
+            ) from problem
 
     def _refusal(self, jobs: Sequence[NewJob], called: str, why: str, instead: str) -> UnfitConnectionError:
         return UnfitConnectionError(

@@ -165,13 +165,16 @@ class ForeignCall(Struct, frozen=True):
                 )
 
 
-def failure(problem: Exception, jobs: Sequence[NewJob], *, where: str, commits_at_once: bool) -> RotaError:
+def failure(
+    problem: Exception, jobs: Sequence[NewJob], *, where: str, commits_at_once: bool, is_closed: bool
+) -> RotaError:
     """Return our error for what a driver raised on a caller's connection.
 
     Args:
         jobs: What was to be submitted.
         where: The store, without secrets.
         commits_at_once: No transaction was open, so that the statement was one by itself.
+        is_closed: The connection has ended.
     """
     state = getattr(problem, "sqlstate", None)
     says = (str(problem.args[0] if problem.args else problem) or type(problem).__name__).partition("\n")[0]
@@ -184,7 +187,7 @@ def failure(problem: Exception, jobs: Sequence[NewJob], *, where: str, commits_a
         return StoreReadOnlyError(
             f"the transaction of connection= may only read: {says}. {_NOTHING}{_FAILED}", store=where
         )
-    if _is_lost(problem):
+    if is_closed or _is_lost(problem):
         how = "did not answer in time" if isinstance(problem, TimeoutError) else f"was lost ({says})"
         return _lost(how, jobs, where, commits_at_once=commits_at_once)
     if not isinstance(state, str):
