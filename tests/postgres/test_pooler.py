@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from rota.store.port import Wake
@@ -125,6 +126,28 @@ async def test_a_cancellation_is_found_by_looking(pooled: str, schema: str, cloc
             await asyncio.sleep(0.01)
     stop()
     await store.close()
+
+
+async def test_the_doctor_says_what_a_pooler_costs(pooled: str, schema: str, server: PostgresServer) -> None:
+    """And what must be set for its sessions, since it lets nobody set it for oneself; done as told, it is content."""
+    look = await asyncpg.connect(server.url)
+    await look.execute("CREATE ROLE cook LOGIN SUPERUSER")
+    with pgbouncer_before(server.url.replace("postgres@", "cook@"), servers_max=1) as url:
+        store = await PostgresStore.open(url, schema=schema)
+        checks = {check.name: check for check in await store.doctor()}
+        await store.close()
+    await look.execute(checks["pooler bounds"].advice)
+    with pgbouncer_before(server.url.replace("postgres@", "cook@"), servers_max=1) as url:
+        store = await PostgresStore.open(url, schema=schema)
+        names = [check.name for check in await store.doctor()]
+        await store.close()
+    await look.execute("DROP ROLE cook")
+    await look.close()
+
+    assert "within about a second" in checks["pooler"].says
+    assert checks["pooler bounds"].level == "warning"
+    assert "pooler" in names
+    assert "pooler bounds" not in names
 
 
 async def test_who_only_waits_for_results_does_not_look_for_cancellations(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from rota.errors import NotAllowedError
 from rota.store.port import Check, Swept
 from rota.store.postgres.doctor import Findings, examine
+from rota.store.postgres.doctor_pooler import look_at_pooler
 from rota.store.postgres.migrate import version_told
 from rota.store.postgres.rights import grants, missing_rights, role_of, told
 from rota.store.postgres.subject import Subject, woken_of
@@ -63,7 +64,7 @@ class PostgresHouse(Subject):
                 return [Check("rights", "error", f"role {role} lacks {told(missing)}", grants(schema, role))]
             version = await version_told(connection, schema)
         read = self._server.call
-        return examine(
+        checks = examine(
             Findings(
                 facts=await self._server.row("store_facts", self._now(), writes=False),
                 standbys=await read("list_standbys", writes=False),
@@ -74,6 +75,7 @@ class PostgresHouse(Subject):
                 version=version,
             )
         )
+        return [*checks, *await look_at_pooler(self._server)]
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
         """Refuse: the server has tools of its own for this."""
