@@ -136,8 +136,9 @@ class Scene:
         connection = server.only
         try:
             await connection.execute("LOAD 'auto_explain'")
-        except asyncpg.InsufficientPrivilegeError:
-            pytest.skip("plans were NOT looked at: this server's user may not load auto_explain")
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFileError) as problem:
+            await connection.close()
+            pytest.skip(f"plans were NOT looked at: this server does not load auto_explain: {problem}")
         for setting in (
             "log_min_duration = 0",
             "log_analyze = on",

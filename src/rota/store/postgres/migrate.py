@@ -98,12 +98,13 @@ async def check_version(server: Server) -> None:
         )
     _refuse_newer(found, server.where)
     newest = max(found)
-    if newest < ours or found.get(0) != functions_name():
-        raise SchemaVersionError(
-            f"{server.where} has schema version {newest} of other code; this one needs {ours}. Run `rota migrate`.",
-            found=newest,
-            needed=ours,
-        )
+    says = ""
+    if newest < ours:
+        says = f"has schema version {newest}; this code needs {ours}"
+    elif found.get(0) != functions_name():
+        says = f"has schema version {newest} with the functions of another rota; this one needs its own"
+    if says:
+        raise SchemaVersionError(f"{server.where} {says}. Run `rota migrate`.", found=newest, needed=ours)
 
 
 async def version_told(connection: asyncpg.Connection, schema: str) -> str:
