@@ -10,7 +10,8 @@ from rota.app.config import Config
 from rota.app.host_folder import host_folder
 from rota.errors import UnsupportedStoreError
 from rota.node.fence import KernelFence, NoFence, has_fence
-from rota.node.lease import Fence, Lease, Line, NoLease, Tenure
+from rota.node.lease import Lease, NoLease, Tenure
+from rota.node.lease_terms import Fence, Line
 from rota.node.leases import Leases
 from rota.node.liveness import FileLocks, Liveness
 from rota.runtime.clock import Clock

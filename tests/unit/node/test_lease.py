@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from rota.errors import NodeClosedError, StoreUnavailableError
-from rota.node.lease import Lease, Terms
+from rota.node.lease import Lease
+from rota.node.lease_terms import Terms
 from rota.runtime.entropy import SystemEntropy
 from rota.telemetry.telemetry import Telemetry
 from tests.unit.node.virtual import LoopClock, VirtualLoop

@@ -26,7 +26,7 @@ from rota.store.postgres.server import quoted
 
 
 class LeaseLine:
-    """``rota.node.lease.Line`` to a PostgreSQL server. Belongs to the event loop in which it is used.
+    """``rota.node.lease_terms.Line`` to a PostgreSQL server. Belongs to the event loop in which it is used.
 
     Args:
         url: A store's address; best the server itself and no pooler.
