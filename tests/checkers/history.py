@@ -152,6 +152,31 @@ class Closed(Event, tag="closed", frozen=True, kw_only=True):
     worker: str
 
 
+class Renewed(Event, tag="renewed", frozen=True, kw_only=True):
+    """A node registered, or its lease was renewed, in the store.
+
+    Attributes:
+        node: Its supervisor's process, by a text that no other has had.
+    """
+
+    node: str
+
+
+class NodeClosed(Event, tag="node_closed", frozen=True, kw_only=True):
+    """Somebody else closed a node.
+
+    Attributes:
+        is_alive: Its supervisor lived.
+    """
+
+    node: str
+    is_alive: bool
+
+
+class Restored(Event, tag="restored", frozen=True, kw_only=True):
+    """The store can be reached again."""
+
+
 class Yielded(Event, tag="yielded", frozen=True, kw_only=True):
     """The store recorded an outcome that is not final: a retry, a snooze, a job given back."""
 
@@ -240,6 +265,9 @@ AnyEvent: TypeAlias = (
     | Released
     | Closed
     | Yielded
+    | Renewed
+    | NodeClosed
+    | Restored
     | Condemned
     | Left
     | Sampled

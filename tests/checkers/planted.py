@@ -19,8 +19,11 @@ from tests.checkers.history import (
     History,
     Killed,
     Left,
+    NodeClosed,
     Released,
+    Renewed,
     Reopened,
+    Restored,
     RingSeen,
     Sampled,
     Settled,
@@ -36,6 +39,8 @@ from tests.checkers.history import (
 from tests.checkers.honest_replies import honest_replies
 from tests.checkers.key_order import key_order
 from tests.checkers.lease_exclusivity import lease_exclusivity
+from tests.checkers.lease_kept import lease_kept
+from tests.checkers.newest_run import newest_run
 from tests.checkers.no_growth import no_growth
 from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.nothing_unexpected import nothing_unexpected
@@ -87,6 +92,8 @@ CLEAN: list[AnyEvent] = [
     SubmitRefused(at=6 * MS, token="Z"),
     Started(at=10 * MS, token="A", fence=1, worker="w1"),
     Killed(at=15 * MS, worker="w1"),
+    Renewed(at=1 * MS, node="n1"),
+    NodeClosed(at=15 * MS, node="n1", is_alive=False),
     Closed(at=16 * MS, worker="w1"),
     Released(at=17 * MS, worker="w1", jobs=1),
     Sampled(at=18 * MS, live=5, finished=0, counted_live=5, counted_finished=0),
@@ -113,6 +120,10 @@ def recovered(history: History) -> list[Broken]:
     return recovery(history, seconds_max=1.0).broken
 
 
+def kept(history: History) -> list[Broken]:
+    return lease_kept(history, seconds_min=8.0)
+
+
 def rescued(history: History) -> list[Broken]:
     return rescue(history, seconds_max=1.0)
 
@@ -121,8 +132,10 @@ CHECKERS: list[Checker] = [
     blame,
     conservation,
     honest_replies,
+    kept,
     key_order,
     lease_exclusivity,
+    newest_run,
     no_growth,
     no_job_lost,
     nothing_unexpected,
@@ -206,6 +219,34 @@ PLANTED: list[tuple[Checker, str, list[AnyEvent]]] = [
         ],
     ),
     (honest_replies, "called stale", [Yielded(at=1, token="A", fence=3), SettleStale(at=2, token="A", fence=3)]),
+    (
+        kept,
+        "n1 lived and was closed 2.000 s after",
+        [Renewed(at=500 * MS, node="n1"), NodeClosed(at=2_500 * MS, node="n1", is_alive=True)],
+    ),
+    (
+        kept,
+        "n1 lived and was closed 1.000 s after",
+        [
+            Renewed(at=1 * MS, node="n1"),
+            Restored(at=9_000 * MS),
+            NodeClosed(at=10_000 * MS, node="n1", is_alive=True),
+        ],
+    ),
+    (
+        newest_run,
+        "recorded under fence 1, though fence 2",
+        [
+            Started(at=1, token="A", fence=1, worker="w1"),
+            Started(at=2, token="A", fence=2, worker="w2"),
+            Settled(at=3, token="A", fence=1, state="succeeded"),
+        ],
+    ),
+    (
+        newest_run,
+        "recorded under fence 1, though fence 2",
+        [Started(at=2, token="A", fence=2, worker="w2"), Yielded(at=3, token="A", fence=1)],
+    ),
     (lease_exclusivity, "was closed while", [Closed(at=1, worker="w1"), Killed(at=2, worker="w1")]),
     (lease_exclusivity, "3 jobs of w1", [Released(at=1, worker="w1", jobs=3), Killed(at=2, worker="w1")]),
     (blame, "where it did not run", [*run(1, "A", 1, "w1"), Condemned(at=50 * MS, token="A", worker="n/alone#7")]),
@@ -332,6 +373,21 @@ HARMLESS: list[tuple[Checker, str, list[AnyEvent]]] = [
         [
             *run(1, "A", 1, "n/alone#7"),
             Condemned(at=50 * MS, token="A", worker="n/alone#7", is_known=False),
+        ],
+    ),
+    (
+        kept,
+        "a full lease had passed",
+        [Renewed(at=1 * MS, node="n1"), NodeClosed(at=9_000 * MS, node="n1", is_alive=True)],
+    ),
+    (
+        newest_run,
+        "the newer run had not begun",
+        [
+            Started(at=1, token="A", fence=1, worker="w1"),
+            Settled(at=2, token="A", fence=1, state="failed"),
+            Reopened(at=3, token="A"),
+            Started(at=4, token="A", fence=2, worker="w2"),
         ],
     ),
     (lease_exclusivity, "nothing was released", [Released(at=1, worker="w1", jobs=0)]),

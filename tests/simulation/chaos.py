@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.checkers.history import Restored
 from tests.simulation.line import Network
 from tests.simulation.nodes import Nodes
 from tests.simulation.people import People
@@ -144,8 +145,10 @@ class Chaos:
     # ── pauses ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _pause_s(self) -> float:
-        """From a moment to ten leases; short ones are the more frequent."""
+        """From a moment to ten leases; under leases most are about as long as one."""
         chance, lease_s = self._world.chance, self._world.plan.lease_ms / 1e3
+        if self._world.plan.policy == "lease" and chance.random() < 0.6:
+            return lease_s * chance.uniform(0.3, 1.6)
         return chance.choice((0.05, 0.5, 2.0, lease_s, 10 * lease_s)) * chance.random()
 
     def _pause_worker(self) -> bool:
@@ -251,14 +254,16 @@ class Chaos:
         if self._weather.is_down:
             return False
         self._weather.is_down = True
-        seconds = self._world.chance.choice((0.3, 2.0, 6.0)) * self._world.chance.random()
+        seconds = self._world.chance.choice((0.3, 2.0, 4.0)) * self._world.chance.random()
         self._world.tell("CHAOS", "store is down", seconds=seconds)
         self._world.loop.after(seconds, self._up)
         return True
 
     def _up(self) -> None:
-        self._weather.is_down = False
-        self._world.tell("CHAOS", "store is up")
+        if self._weather.is_down:
+            self._weather.is_down = False
+            self._world.saw(Restored(at=self._world.now_ns))
+            self._world.tell("CHAOS", "store is up")
 
     def _slow(self) -> None:
         self._weather.slowness = self._world.chance.choice((5.0, 30.0, 100.0))
@@ -290,13 +295,17 @@ class Chaos:
         world = self._world
         world.is_rough = False
         world.tell("CHAOS", "ends")
-        self._network.cut_off.clear()
         self._network.ambushes.clear()
         self._up()
         self._fast()
         self._roomy()
+        # Under leases it is the end of a long absence that is dangerous: let some of them go on for a while.
+        longest = 0.0 if world.plan.policy == "locks" else 1.6 * world.plan.lease_ms / 1e3
         for process in world.processes:
-            world.resume(process)
+            if process.is_paused:
+                world.loop.after(longest * world.chance.random(), world.resume, process)
+        for machine_name in sorted(self._network.cut_off):
+            world.loop.after(longest * world.chance.random(), self._join, machine_name)
         offset = max(machine.wall_offset_us for machine in world.machines)
         for machine in world.machines:
             machine.wall_offset_us = offset

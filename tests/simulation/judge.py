@@ -13,6 +13,8 @@ from tests.checkers.history import AnyEvent, Broken, Counted, Found, History, Le
 from tests.checkers.honest_replies import honest_replies
 from tests.checkers.key_order import key_order
 from tests.checkers.lease_exclusivity import lease_exclusivity
+from tests.checkers.lease_kept import lease_kept
+from tests.checkers.newest_run import newest_run
 from tests.checkers.no_growth import no_growth
 from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.nothing_unexpected import nothing_unexpected
@@ -29,6 +31,7 @@ CHECKERS = (
     nothing_unexpected,
     settled_once,
     honest_replies,
+    newest_run,
     one_runner,
     key_order,
     lease_exclusivity,
@@ -92,6 +95,8 @@ def judge(history: History, plan: Plan) -> list[Broken]:
             continue
         found: Sequence[Broken] = check(history)
         broken += found
+    if not plan.is_beyond:
+        broken += lease_kept(history, seconds_min=plan.lease_kept_s)
     if plan.is_calm:
         broken += rescue(history, seconds_max=RESCUE_S_MAX)
     return broken

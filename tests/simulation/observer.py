@@ -15,7 +15,18 @@ from rota.model.token import token_text
 from rota.store.port import Cancelled as CancelReply
 from rota.store.port import Released as ReleaseReply
 from rota.store.port import Settled as SettleReply
-from tests.checkers.history import Cancelled, Closed, Condemned, Released, Reopened, Settled, SettleStale, Yielded
+from tests.checkers.history import (
+    Cancelled,
+    Closed,
+    Condemned,
+    NodeClosed,
+    Released,
+    Renewed,
+    Reopened,
+    Settled,
+    SettleStale,
+    Yielded,
+)
 from tests.simulation.world import Process, World
 
 _STATES = {Kind.SUCCEEDED: "succeeded", Kind.FAILED: "failed", Kind.CANCELLED: "cancelled", Kind.EXPIRED: "expired"}
@@ -27,7 +38,8 @@ class Observer:
     def __init__(self, world: World) -> None:
         self._world = world
         self._newest: dict[int, int] = {}
-        self._recorded: set[tuple[str, int]] = set()
+        self._nodes: dict[int, Process] = {}
+        self._recorded: set[tuple[str, int, Kind]] = set()
         self._see: dict[str, Callable[..., None]] = {
             "settle": self._settle,
             "cancel": self._cancel,
@@ -36,6 +48,8 @@ class Observer:
             "close_worker": self._close_worker,
             "register_worker": self._register_worker,
             "close_node": self._close_node,
+            "register_node": self._register_node,
+            "renew": self._renew,
             "claim_alone": self._claim_alone,
             "expire": self._expire,
             "submit": self._submit,
@@ -83,15 +97,15 @@ class Observer:
                 world.counts["seen stale settle"] += 1
                 world.saw(SettleStale(at=at, token=token, fence=outcome.fence))
                 world.tell(process, "settle is stale", token=token, fence=outcome.fence)
-            elif (token, outcome.fence) in self._recorded:
+            elif (token, outcome.fence, outcome.kind) in self._recorded:
                 world.counts["seen lost settle recognised"] += 1
             elif outcome.kind.is_final:
-                self._recorded.add((token, outcome.fence))
+                self._recorded.add((token, outcome.fence, outcome.kind))
                 world.saw(Settled(at=at, token=token, fence=outcome.fence, state=_STATES[outcome.kind]))
                 world.tell(process, "settles", token=token, fence=outcome.fence, state=_STATES[outcome.kind])
             else:
                 world.counts[f"seen {outcome.kind.name.lower()}"] += 1
-                self._recorded.add((token, outcome.fence))
+                self._recorded.add((token, outcome.fence, outcome.kind))
                 world.saw(Yielded(at=at, token=token, fence=outcome.fence))
 
     def _cancel(self, process: Process, reply: CancelReply, token: bytes) -> None:
@@ -143,6 +157,17 @@ class Observer:
 
     def _close_node(self, process: Process, reply: bool, node: int, counter: int) -> None:
         self._world.counts["seen node closed" if reply else "seen close lost"] += 1
+        who = self._nodes.get(node)
+        if reply and who is not None and who is not process:
+            self._world.saw(NodeClosed(at=self._world.now_ns, node=who.seen, is_alive=who.is_alive))
+            self._world.counts["seen living node closed"] += who.is_alive
+
+    def _register_node(self, process: Process, reply: Any, new: Any) -> None:
+        self._nodes[reply.id] = process
+        self._world.saw(Renewed(at=self._world.now_ns, node=process.seen))
+
+    def _renew(self, process: Process, reply: Any, node: int, counter: int) -> None:
+        self._world.saw(Renewed(at=self._world.now_ns, node=process.seen))
 
     def _claim_alone(self, process: Process, reply: Any, *_: Any) -> None:
         self._world.counts["seen alone run"] += len(reply.jobs)

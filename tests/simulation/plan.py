@@ -121,6 +121,11 @@ class Plan:
         return set(self.faults) <= CALM
 
     @property
+    def lease_kept_s(self) -> float:
+        """How long after its last renewal a living node must not be closed: under file locks never."""
+        return float("inf") if self.policy == "locks" else 0.99 * self.lease_ms / 1e3 / self.drift
+
+    @property
     def is_beyond(self) -> bool:
         """Whether more is asked of leases than they bear: then two runs may overlap, and only the records are safe."""
         return self.policy == "lease" and (self.drift > DRIFT_MAX or self.runs_on)

@@ -105,7 +105,8 @@ class World:
         """Set up a machine. Under file locks all processes share one kernel, and so one clock."""
         if self.plan.policy == "locks" and self.machines:
             return self.machines[0]
-        rate = self.chance.uniform(1.0, self.plan.drift) if self.plan.drift > 1 else 1.0
+        drift = self.plan.drift
+        rate = self.chance.choice((1.0, drift, self.chance.uniform(1.0, drift))) if drift > 1 else 1.0
         machine = Machine(name, lambda: self.loop.now, rate, self.chance.uniform(10, 100_000))
         self.machines.append(machine)
         return machine
