@@ -132,6 +132,23 @@ async def test_pruning_goes_in_portions(shop: Shop) -> None:
     assert [await shop.store.prune(shop.at(0), limit=5) for _ in range(4)] == [5, 5, 2, 0]
 
 
+async def test_partitions_may_be_tended_at_any_time(shop: Shop) -> None:
+    """Whoever keeps the house does it every minute, and a new keeper at once; nothing that is kept goes by it."""
+    before, waiting = await shop.submit(shop.job("mitte"), shop.job("mitte"))
+    worker = await shop.worker()
+    await worker.settle(failed(await worker.claim_one()))
+
+    for _ in range(3):
+        assert await shop.store.tend_partitions(shop.at(-7 * DAY)) == 0
+        token = await shop.submit_one(shop.job())
+        await worker.settle(*map(succeeded, [job for job in await worker.claim() if job.token == token]))
+        shop.clock.advance(DAY)
+
+    assert await shop.store.states([before, waiting]) == {before: State.FAILED, waiting: State.RUNNING}
+    await shop.store.reopen(before)
+    assert await shop.state(before) is State.WAITING
+
+
 async def test_a_healthy_store_gives_the_sweep_nothing_to_do(shop: Shop) -> None:
     """Every find of the sweep is a mistake of ours; so it must not find what is none."""
     await shop.submit(*[shop.job("mitte", delay=delay) for delay in (None, None, 60)], shop.job(), shop.job("wedding"))
