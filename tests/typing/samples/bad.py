@@ -55,6 +55,7 @@ ship.call(order)  # expect: call-arg
 bake.options(delay="soon")  # expect: arg-type
 bake.options(prio=5)  # expect: call-arg
 bake.options(retry=5)  # expect: arg-type
+bake.options(connection="postgresql://")  # expect: arg-type
 bake.enqueue(order)  # expect: attr-defined
 rota.Rotta("shop.db")  # expect: attr-defined
 

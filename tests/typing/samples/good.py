@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
+import asyncpg
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Session
+
 from rota import Call, JobInfo, Retry, Rota, Snooze, State, Task, Token, current_job
 
 app = Rota("shop.db")
@@ -95,6 +100,22 @@ def with_options(order: Order) -> None:
     bake.options(at=datetime.now(UTC), key=None, queue="nights").submit(order)
     bake.options(token="0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c", timeout=None).submit(order)
     bake.options(retry=Retry(attempts=2), expires=timedelta(days=1)).submit(order=order)
+
+
+def in_ones_own_transaction(connection: psycopg.Connection[Any], session: Session, order: Order) -> None:
+    assert_type(bake.options(connection=connection).submit(order), Token[str])
+    assert_type(bake.options(connection=session).submit_many([order]), list[Token[str]])
+
+
+async def in_ones_own_transaction_async(
+    connection: asyncpg.Connection,
+    other: psycopg.AsyncConnection[Any],
+    session: AsyncSession | AsyncConnection | None,
+    order: Order,
+) -> None:
+    assert_type(await bake.options(connection=connection).submit_async(order), Token[str])
+    await bake.options(connection=other).submit_async(order)
+    await bake.options(connection=session).submit_many_async([order])
 
 
 def any_task(task: Task[[Order], str], order: Order) -> str:
