@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from rota import Rota
 from rota.store.postgres.migrate import migrate
-from rota.store.postgres.store import PostgresStore
 from tests.house.tree import ROOT
 from tests.postgres_server import PostgresServer
 
