@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from rota.errors import OutcomeUnknownError
+from rota.errors import OutcomeUnknownError, StoreError
 from rota.model.job import NewJob
 from rota.model.token import token_text
 from rota.store.port import Intake, Submitted
@@ -26,7 +26,7 @@ async def send(store: Intake, jobs: Sequence[NewJob], pause: Callable[[float], A
         pause: Waits for that many seconds.
 
     Raises:
-        OutcomeUnknownError: The replies to all tries were lost.
+        OutcomeUnknownError: The reply to the first try was lost, and no further try came through.
         StoreError: It was not done.
     """
     try:
@@ -37,12 +37,13 @@ async def send(store: Intake, jobs: Sequence[NewJob], pause: Callable[[float], A
         await pause(wait)
         try:
             return await store.submit(again)
-        except OutcomeUnknownError as lost:
-            reason = lost.message
+        except StoreError as error:
+            # That this try was refused says nothing of the first, which may have gone through.
+            reason = error.message
     first = token_text(jobs[0].token)
     raise OutcomeUnknownError(
-        f"{len(jobs):,} job(s) of task {jobs[0].task}, the first with token {first}: the store's reply was lost "
-        f"{len(_WAITS_S) + 1} times ({reason}). They are stored all or none. Submit them again with "
+        f"{len(jobs):,} job(s) of task {jobs[0].task}, the first with token {first}: the store's reply was lost, "
+        f"and {len(_WAITS_S)} further tries brought no answer ({reason}). They are stored all or none. Submit them again with "
         "options(token=…) and the same tokens: what is there already is left alone.",
         tokens=[token_text(job.token) for job in jobs],
     )

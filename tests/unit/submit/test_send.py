@@ -59,6 +59,22 @@ async def test_when_every_reply_is_lost_the_caller_gets_the_tokens() -> None:
     assert len(intake.asked) == 5
 
 
+async def test_a_refusal_after_a_lost_reply_says_nothing_of_the_first_try() -> None:
+    """The jobs may be in: whoever is told that nothing was written would submit them again, under other tokens."""
+
+    class ThenBusyIntake(LossyIntake):
+        async def submit(self, jobs: Sequence[NewJob]) -> Submitted:
+            self.asked.append(jobs)
+            raise OutcomeUnknownError("closed") if len(self.asked) == 1 else StoreBusyError("locked for 10 s")
+
+    intake = ThenBusyIntake(losses=0)
+
+    with pytest.raises(OutcomeUnknownError, match="locked for 10 s"):
+        await send(intake, JOBS, intake.pause)  # type: ignore[arg-type]
+
+    assert len(intake.asked) == 5
+
+
 async def test_what_was_certainly_not_done_is_not_asked_again() -> None:
     """A busy store has waited already; the caller decides."""
 
