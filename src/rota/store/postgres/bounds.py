@@ -12,6 +12,8 @@ its connections are everybody's: there the settings belong to the role and to th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +28,9 @@ class Bounds:
         wait_s: For one of the process's own connections to be free. Longer than a bad moment, shorter than a call that hangs.
         reconnect_s: For a server that is away, before a call fails: a restart takes less. Not longer, so that a web request
             does not hang; workers ask again by themselves. Only who was connected before waits at all.
-        call_s: For the reply to a call. Milliseconds are usual; a batch of ten thousand jobs on a slow disk takes seconds.
+        call_s: For the reply to a call. Milliseconds are usual; a batch of ten thousand jobs on a slow disk takes seconds, and
+            the largest claim, 64 MiB, on a line of 26 Mbit/s all of it.
+        bytes_per_s_min: What a line must carry: a call that brings much may take so much longer.
         long_call_s: For the few that look at all rows or remove many. Above ``statement_s``, so that the server ends them
             first and says for certain that nothing was written.
         silence_s: Without an acknowledgement from the other machine's kernel, for both sides. Longer than a switch takes to
@@ -44,6 +48,7 @@ class Bounds:
     wait_s: float = 10.0
     reconnect_s: float = 2.0
     call_s: float = 20.0
+    bytes_per_s_min: float = 1e6
     long_call_s: float = 130.0
     silence_s: float = 10.0
     lock_s: float = 5.0
@@ -53,8 +58,10 @@ class Bounds:
     beat_s: float = 10.0
     poll_s: float = 1.0
 
-    def of_call(self, function: str) -> float:
-        """Return how long a call of this function may take."""
+    def of_call(self, function: str, arguments: Sequence[object] = ()) -> float:
+        """Return how long a call of this function, with these arguments, may take."""
+        if function in BULKY:
+            return self.call_s + _bytes_of(arguments) / self.bytes_per_s_min
         return self.long_call_s if function in LONG else self.call_s
 
     def at_the_server(self) -> dict[str, str]:
@@ -101,12 +108,23 @@ LONG: Final = frozenset(
         "prune_finished",
         "release_jobs",
         "store_facts",
-        "submit_jobs",
-        "submit_jobs_again",
         "sweep",
     }
 )
-"""Functions that may look at all rows, or write as many as one call may bring."""
+"""Functions that may look at all rows."""
+
+BULKY: Final = frozenset({"submit_jobs", "submit_jobs_again", "settle_jobs"})
+"""Functions that may be given many megabytes."""
+
+
+def _bytes_of(arguments: Sequence[object]) -> int:
+    """Return about how much the arguments bring: the columns that are bytes from top to bottom."""
+    size = 0
+    for column in arguments:
+        if isinstance(column, list) and column and isinstance(column[0], bytes):
+            with suppress(TypeError):
+                size += sum(map(len, column))
+    return size
 
 
 def _ms(seconds: float) -> str:

@@ -108,7 +108,7 @@ class Server:
             StoreError: Any other; nothing was written.
         """
         statement = _statement(self.schema, function, len(arguments))
-        limit_s = self.bounds.of_call(function)
+        limit_s = self.bounds.of_call(function, arguments)
         tries = 0
         while True:
             connection = await self._borrow()
