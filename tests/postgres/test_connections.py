@@ -241,17 +241,17 @@ async def test_the_network_is_watched_from_both_sides(server: PostgresServer) ->
             ]
             theirs = {name: await connection.fetchval(f"SHOW {name}") for name in BOUNDS.at_the_server()}
 
-        assert ours == [1, 5, 2, 2, 10_000]
+        assert ours == [1, 3, 1, 3, 6_000]
         assert theirs == {
             "default_transaction_isolation": "read committed",
             "lock_timeout": "5s",
             "statement_timeout": "2min",
             "idle_in_transaction_session_timeout": "10s",
             "client_connection_check_interval": "2s",
-            "tcp_user_timeout": "10000",
-            "tcp_keepalives_idle": "5",
-            "tcp_keepalives_interval": "2",
-            "tcp_keepalives_count": "2",
+            "tcp_user_timeout": "6000",
+            "tcp_keepalives_idle": "3",
+            "tcp_keepalives_interval": "1",
+            "tcp_keepalives_count": "3",
         }
 
 

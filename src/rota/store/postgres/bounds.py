@@ -1,7 +1,7 @@
 """How long anything may take, and how long it may hold what others need: every bound on connections, with its reason.
 
-    here         connect 5 s · wait for a connection 10 s · call 20 s, long call 130 s · silence of the network 10 s
-    at the server      lock 5 s · statement 120 s · idle in a transaction 10 s · client gone 2 s · silence 10 s
+    here         connect 5 s · wait for a connection 10 s · call 20 s, long call 130 s · silence of the network 6 s
+    at the server      lock 5 s · statement 120 s · idle in a transaction 10 s · client gone 2 s · silence 6 s
 
 Two sides, because either may be frozen. What is set here frees a process of ours from a server that hangs; what is set at the
 server frees everybody else from a process of ours that hangs, also one that was stopped in the middle of a call.
@@ -33,8 +33,9 @@ class Bounds:
         bytes_per_s_min: What a line must carry: a call that brings much may take so much longer.
         long_call_s: For the few that look at all rows or remove many. Above ``statement_s``, so that the server ends them
             first and says for certain that nothing was written.
-        silence_s: Without an acknowledgement from the other machine's kernel, for both sides. Longer than a switch takes to
-            reboot its port, so that it costs no running job; long before a kernel's own two hours.
+        silence_s: Without an acknowledgement from the other machine's kernel, for both sides. Less than a lease: when a host has
+            vanished in the middle of a claim, the server must have let go of its locks when others come to take its jobs. A
+            connection that is given up too soon costs a new one, and no job.
         lock_s: For a lock. Ours are held for milliseconds; whoever waits longer waits for somebody frozen, and asks again.
         statement_s: For one statement, whoever asked: a sweep of ten million rows takes most of a minute.
         idle_in_transaction_s: With a transaction open and nothing asked. Ours end with the statement: only a process that was
@@ -50,7 +51,7 @@ class Bounds:
     call_s: float = 20.0
     bytes_per_s_min: float = 1e6
     long_call_s: float = 130.0
-    silence_s: float = 10.0
+    silence_s: float = 6.0
     lock_s: float = 5.0
     statement_s: float = 120.0
     idle_in_transaction_s: float = 10.0
