@@ -9,16 +9,15 @@ from datetime import timedelta
 import msgspec
 
 from rota.app.address import read_address, without_secrets
-from rota.app.config import Config, load_config
+from rota.app.config import load_config
 from rota.app.engine import open_store
 from rota.app.liveness import lease_of, liveness_of, locks_of
+from rota.app.patient import open_patiently
 from rota.app.process import CONFIG, UNAVAILABLE, begin
 from rota.app.write_lock import lock_test_of
 from rota.errors import (
     SchemaVersionError,
-    StoreBusyError,
     StoreError,
-    StoreUnavailableError,
     UnsupportedStoreError,
     UsageError,
 )
@@ -32,9 +31,7 @@ from rota.orchestrator.expirer import Expirer
 from rota.orchestrator.pruner import Pruner
 from rota.orchestrator.sweeper import Sweeper
 from rota.runtime.clock import SystemClock
-from rota.runtime.entropy import Entropy, SystemEntropy
-from rota.runtime.patience import store_pause_s
-from rota.store.port import Store
+from rota.runtime.entropy import SystemEntropy
 from rota.telemetry.telemetry import Telemetry
 
 WORKER = "rota.app.worker_main"
@@ -63,7 +60,12 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     config = load_config(order.settings | {"store": order.store})
     liveness = liveness_of(address, clock, config)
     lease = lease_of(address, config, clock=clock, entropy=entropy, telemetry=telemetry, node=order.name)
-    store = await _open(order, config, telemetry, entropy)
+    store = await open_patiently(
+        lambda: open_store(order.store, config=config),
+        lambda error: telemetry.emit("store.lost", store=without_secrets(order.store), error=error),
+        entropy,
+        patience_s=None if order.is_again else OPEN_S,
+    )
     duties: list[Duty] = [
         Expirer(store, telemetry),
         Pruner(store, timedelta(days=order.retention_days), clock, telemetry),
@@ -86,23 +88,3 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
         return await supervisor.run()
     finally:
         await store.close()
-
-
-async def _open(order: NodeOrder, config: Config, telemetry: Telemetry, entropy: Entropy) -> Store:
-    """Open the store, waiting for one that cannot be reached yet: for a while, or for ever once the node had been up.
-
-    Raises:
-        StoreError: It still cannot be opened, or never will be.
-    """
-    loop = asyncio.get_running_loop()
-    end, tries = loop.time() + OPEN_S, 0
-    while True:
-        try:
-            return await open_store(order.store, config=config)
-        except (StoreUnavailableError, StoreBusyError) as error:
-            if loop.time() > end and not order.is_again:
-                raise
-            tries += 1
-            if tries.bit_count() == 1:
-                telemetry.emit("store.lost", store=without_secrets(order.store), error=error)
-        await asyncio.sleep(store_pause_s(tries, entropy))

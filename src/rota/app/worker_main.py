@@ -18,9 +18,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from rota.app.address import without_secrets
 from rota.app.blocking import drive
 from rota.app.engine import open_store
 from rota.app.load import load_app
+from rota.app.patient import open_patiently
 from rota.app.process import CONFIG, FAILED, begin
 from rota.app.rota import Rota
 from rota.errors import RotaError, UsageError
@@ -70,7 +72,13 @@ async def _work(start: WorkerStart, app: Rota, table: RunningTable, telemetry: T
     code = FAILED
     try:
         relay = relay_folder(start.folder, start.order.node_id)
-        store = await open_store(start.store, entropy=entropy, write_mark=table, config=app.config, relay=relay)
+        # For ever: when nobody may work any more, the supervisor ends this process.
+        store = await open_patiently(
+            lambda: open_store(start.store, entropy=entropy, write_mark=table, config=app.config, relay=relay),
+            lambda error: telemetry.emit("store.lost", store=without_secrets(start.store), error=error),
+            entropy,
+            patience_s=None,
+        )
         app.use_store(store)
         worker = Worker(
             store,

@@ -1,0 +1,57 @@
+"""A store that is not there yet is waited for; one that never will be is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rota.app.patient import open_patiently
+from rota.errors import SchemaVersionError, StoreUnavailableError
+from rota.runtime.clock import SystemClock
+from rota.runtime.entropy import SystemEntropy
+
+ENTROPY = SystemEntropy(SystemClock())
+
+
+class Door:
+    """A store that opens after so many refusals."""
+
+    def __init__(self, refusals: int, error: Exception | None = None) -> None:
+        self.tries = 0
+        self._refusals = refusals
+        self._error = error or StoreUnavailableError("the server starts up")
+
+    async def open(self) -> Any:
+        self.tries += 1
+        if self.tries <= self._refusals:
+            raise self._error
+        return "open"
+
+
+async def test_a_store_that_comes_up_late_is_opened() -> None:
+    """A server and its nodes were started together; the third try gets through."""
+    door, told = Door(2), []
+
+    assert await open_patiently(door.open, told.append, ENTROPY, patience_s=None) == "open"
+    assert len(told) == 2
+
+
+async def test_patience_has_an_end_where_one_is_given() -> None:
+    """A wrong address is not waited for until the evening."""
+    door = Door(1_000_000)
+
+    with pytest.raises(StoreUnavailableError):
+        await open_patiently(door.open, lambda _: None, ENTROPY, patience_s=0.05)
+
+    assert door.tries > 1
+
+
+async def test_what_waiting_does_not_mend_is_not_waited_for() -> None:
+    """The schema is older than the code: a person must type a command."""
+    door = Door(1, SchemaVersionError("too old"))
+
+    with pytest.raises(SchemaVersionError):
+        await open_patiently(door.open, lambda _: None, ENTROPY, patience_s=None)
+
+    assert door.tries == 1
