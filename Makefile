@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -q -n 2 --dist worksteal --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
 TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/typing tests/integration/test_readme.py
 
-.PHONY: help demo test test-oldest test-newest test-pooler check fix model sim bench power lock clean
+.PHONY: help demo test test-oldest test-newest test-pooler check fix model sim chaos bench power lock clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
@@ -56,6 +56,10 @@ fix: $(VENV)/.dev  ## let ruff mend and format what it can
 sim: $(VENV)/.dev  ## whole clusters on virtual time, from seeds, on all cores: SEEDS=n or MINUTES=m; SEED=n replays one
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(FIRST),--first $(FIRST)) $(if $(POLICY),--policy $(POLICY))
+
+# Which faults: MORE="--worker-kills 50 --jobs 20000 --rate 650"; else a mix of all kinds for MINUTES.
+chaos: $(VENV)/.dev  ## real nodes under load while processes, servers, networks and disks fail: ENGINE=sqlite or postgres, MINUTES=n
+	@$(BIN)/python -m tests.chaos --engine $(or $(ENGINE),sqlite) --minutes $(or $(MINUTES),1) $(MORE)
 
 model: $(VENV)/.dev  ## search model/rota.pml with Spin under all bounds, minutes, and for each mutant's counterexample. FLAGS=… for one search and its trail
 	@$(BIN)/python -m tests.model $(FLAGS)

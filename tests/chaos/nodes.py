@@ -1,135 +1,184 @@
-"""Real nodes as separate process trees, found by what the store says of them."""
+"""Real nodes as separate process trees, each started by the command that people type."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 import msgspec
 
-from rota.runtime.clock import SystemClock
-from rota.runtime.entropy import SystemEntropy
-from rota.store.port import Membership, NodeRow, Store, WorkerRow
-from rota.store.sqlite.store import SqliteStore
+from rota.errors import StoreError
+from rota.store.port import Membership, Store, WorkerRow
 from tests.chaos.app import now_ns
+from tests.chaos.place import Place
 from tests.checkers.history import Killed, Recorder
+
+READY_S = 60.0
 
 
 class _Host(msgspec.Struct):
     pid: int
 
 
-def supervisor_pid(node: NodeRow) -> int:
-    """Return the process id of a node's supervisor."""
-    return msgspec.json.decode(node.host, type=_Host).pid
+@dataclass(eq=False)
+class Node:
+    """One node.
+
+    Attributes:
+        is_busy: A fault has it in hand; others leave it alone.
+    """
+
+    name: str
+    keeper: subprocess.Popen[bytes]
+    is_busy: bool = False
+
+    @property
+    def supervisor(self) -> int | None:
+        """Process id of its supervisor, if it has one at this moment."""
+        return next(iter(children_of(self.keeper.pid)), None)
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of its workers."""
+        return [] if self.supervisor is None else children_of(self.supervisor)
+
+    def row_id(self, members: Membership) -> int | None:
+        """Return its incarnation: that of its present supervisor."""
+        pid = self.supervisor
+        ids = [row.id for row in members.nodes if msgspec.json.decode(row.host, type=_Host).pid == pid]
+        return max(ids, default=None)
+
+    def worker_rows(self, members: Membership) -> list[WorkerRow]:
+        """Return its open workers of the ring."""
+        own = self.row_id(members)
+        return [row for row in members.workers if row.node_id == own and not row.is_alone]
 
 
 @dataclass
 class Nodes:
-    """The nodes of one run.
+    """The nodes of one run, and what was done to them.
 
     Attributes:
-        folder: Where the store, the history and the nodes' logs are.
-        processes: Workers of each node.
-        concurrency: Jobs at once in each worker.
+        hit: Which kind of fault met a worker's process, by process id.
+        server_kills: When the server was killed, and when it answered again, nanoseconds since boot.
     """
 
-    folder: Path
-    processes: int = 3
-    concurrency: int = 4
+    place: Place
+    store: Store
+    processes: int
+    concurrency: int
+    hit: dict[int, str] = field(default_factory=dict)
+    server_kills: list[tuple[int, int]] = field(default_factory=list)
+    all: list[Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        clock = SystemClock()
-        self.url = str(self.folder / "chaos.db")
-        self.history = self.folder / "history.jsonl"
-        self.store: Store = SqliteStore.open(self.url, clock=clock, entropy=SystemEntropy(clock))
+        self.history = self.place.folder / "history.jsonl"
         self.seen = Recorder(self.history)
-        self.killed_while_stopped: set[str] = set()
-        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str) -> None:
-        """Start a node by the command that people type."""
-        command = [sys.executable, "-m", "rota", "run", "tests.chaos.app:app", "--store", self.url]
+    async def start(self, name: str) -> Node:
+        """Start a node."""
+        node = Node(name, self._spawn(name, os.environ | await self.place.environment(name)))
+        self.all.append(node)
+        return node
+
+    def _spawn(self, name: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "rota", "run", "tests.chaos.app:app"]
         command += ["--name", name, "-p", str(self.processes), "-c", str(self.concurrency)]
-        env = os.environ | {"ROTA_CHAOS_HISTORY": str(self.history), "ROTA_STORE": self.url}
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self._keepers[name] = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)
+        with self._log(name).open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)
 
-    def stop_all(self, patience_s: float = 40.0) -> list[int]:
-        """Drain all nodes; return their exit codes."""
-        for keeper in self._keepers.values():
-            keeper.send_signal(signal.SIGTERM)
-        return [keeper.wait(patience_s) for keeper in self._keepers.values()]
+    async def drain(self, node: Node, patience_s: float = 60.0) -> int:
+        """End a node in good order; return its exit code."""
+        node.keeper.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(node.keeper.wait, patience_s)
+        self.all.remove(node)
+        return code
 
     def kill_all(self) -> None:
         """Make sure that nothing is left."""
-        for keeper in self._keepers.values():
-            if keeper.poll() is None:
-                keeper.kill()
-                keeper.wait()
+        for node in self.all:
+            self.kill_tree(node)
+        self.all.clear()
 
-    async def until_workers(self, count: int, patience_s: float = 30.0) -> Membership:
-        """Wait until so many workers are in the ring."""
-        end = time.monotonic() + patience_s
+    def kill_tree(self, node: Node) -> None:
+        """Kill all processes of a node, the keeper first, so that none is started again."""
+        supervisor, workers = node.supervisor, node.workers
+        node.keeper.kill()
+        node.keeper.wait()
+        for pid in [*([supervisor] if supervisor else []), *workers]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def note(self, kind: str, pids: list[int]) -> None:
+        """Write down that these workers are about to die of this; of the first fault that meets them."""
+        for pid in pids:
+            if pid not in self.hit:
+                self.hit[pid] = kind
+                self.seen.saw(Killed(at=now_ns(), worker=str(pid)))
+
+    async def membership(self) -> Membership:
+        """Return who is open, whatever happens to the store meanwhile."""
         while True:
-            members = await self.store.membership()
-            if len([one for one in members.workers if not one.is_alone]) >= count:
-                return members
-            for name, keeper in self._keepers.items():
-                if keeper.poll() is not None:
-                    raise RuntimeError(
-                        f"{name} ended with {keeper.returncode}: {(self.folder / f'{name}.log').read_text()}"
-                    )
+            try:
+                return await self.store.membership()
+            except StoreError:
+                await asyncio.sleep(0.1)
+
+    async def steady(self, chance: Random) -> Node:
+        """Wait until there is a node that no fault has in hand and all of whose workers are in the ring; take one."""
+        end = time.monotonic() + READY_S
+        while True:
+            members = await self.membership()
+            ready = [one for one in self.all if not one.is_busy and len(one.worker_rows(members)) >= self.processes]
+            if ready:
+                return chance.choice(ready)
+            self._look_for_dead_keepers()
             if time.monotonic() > end:
-                raise TimeoutError(f"{len(members.workers)} workers of {count} after {patience_s} s: {members}")
+                raise TimeoutError(f"no node was ready within {READY_S} s: {members}")
             await asyncio.sleep(0.02)
 
-    async def kill_a_worker(self, chance: Random) -> WorkerRow | None:
-        """Kill one worker with SIGKILL; return it."""
-        workers = [one for one in (await self.store.membership()).workers if not one.is_alone]
-        if not workers:
-            return None
-        victim = chance.choice(workers)
-        self._kill(victim.pid, [victim])
-        return victim
+    async def until_all_ready(self) -> None:
+        """Wait until every node is as it should be."""
+        end = time.monotonic() + READY_S
+        while True:
+            members = await self.membership()
+            if all(not one.is_busy and len(one.worker_rows(members)) >= self.processes for one in self.all):
+                return
+            self._look_for_dead_keepers()
+            if time.monotonic() > end:
+                raise TimeoutError(f"not all nodes were ready within {READY_S} s: {members}")
+            await asyncio.sleep(0.02)
 
-    async def kill_a_supervisor(self, chance: Random) -> NodeRow | None:
-        """Kill one supervisor with SIGKILL, and by that its workers; return its node."""
-        members = await self.store.membership()
-        if not members.nodes:
-            return None
-        victim = chance.choice(list(members.nodes))
-        self._kill(supervisor_pid(victim), [one for one in members.workers if one.node_id == victim.id])
-        return victim
+    def _look_for_dead_keepers(self) -> None:
+        for node in self.all:
+            if not node.is_busy and node.keeper.poll() is not None:
+                raise RuntimeError(
+                    f"{node.name} ended with {node.keeper.returncode}:\n{self._log(node.name).read_text()}"
+                )
 
-    async def stop_a_supervisor(self, chance: Random, seconds: float) -> NodeRow | None:
-        """Stop one supervisor for a while; meanwhile kill one of its workers."""
-        members = await self.store.membership()
-        if not members.nodes:
-            return None
-        victim = chance.choice(list(members.nodes))
-        pid = supervisor_pid(victim)
-        os.kill(pid, signal.SIGSTOP)
-        own = [one for one in members.workers if one.node_id == victim.id]
-        if own:
-            dead = chance.choice(own)
-            self.killed_while_stopped.add(str(dead.pid))
-            self._kill(dead.pid, [dead])
-        await asyncio.sleep(seconds)
-        os.kill(pid, signal.SIGCONT)
-        return victim
+    def _log(self, name: str) -> Path:
+        return self.place.folder / f"{name}.log"
 
-    def _kill(self, pid: int, workers: list[WorkerRow]) -> None:
-        for worker in workers:
-            self.seen.saw(Killed(at=now_ns(), worker=str(worker.pid)))
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+
+def children_of(pid: int) -> list[int]:
+    """Return the living children of a process, oldest first; none if it has ended."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in told.split() if _is_alive(int(child))]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
