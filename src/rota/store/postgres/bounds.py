@@ -33,9 +33,9 @@ class Bounds:
         bytes_per_s_min: What a line must carry: a call that brings much may take so much longer.
         long_call_s: For the few that look at all rows or remove many. Above ``statement_s``, so that the server ends them
             first and says for certain that nothing was written.
-        silence_s: Without an acknowledgement from the other machine's kernel, for both sides. Less than a lease: when a host has
-            vanished in the middle of a claim, the server must have let go of its locks when others come to take its jobs. A
-            connection that is given up too soon costs a new one, and no job.
+        silence_s: Without an acknowledgement from the other machine's kernel, for both sides. Less than a lease: when a host
+            has vanished in the middle of a claim, the server must have let go of its locks when others come to take its jobs.
+            A connection that is given up too soon costs a new one, and no job.
         lock_s: For a lock. Ours are held for milliseconds; whoever waits longer waits for somebody frozen, and asks again.
         statement_s: For one statement, whoever asked: a sweep of ten million rows takes most of a minute.
         idle_in_transaction_s: With a transaction open and nothing asked. Ours end with the statement: only a process that was
