@@ -31,9 +31,11 @@ class Door:
 
 async def test_a_store_that_comes_up_late_is_opened() -> None:
     """A server and its nodes were started together; the third try gets through."""
-    door, told = Door(2), []
+    door = Door(2)
+    told: list[Exception] = []
+    opened: Any = await open_patiently(door.open, told.append, ENTROPY, patience_s=None)
 
-    assert await open_patiently(door.open, told.append, ENTROPY, patience_s=None) == "open"
+    assert opened == "open"
     assert len(told) == 2
 
 
