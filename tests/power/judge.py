@@ -60,14 +60,14 @@ def looks_of(db: apsw.Connection) -> dict[bytes, Look]:
     """Return what each job looks like; none when the schema had not been made yet.
 
     Raises:
-        apsw.ConstraintError: A job is there twice.
+        apsw.ConstraintError: A job is there twice, or has no token.
     """
     if not _has_schema(db):
         return {}
     rows = list(db.execute(_LOOKS))
     looks = dict(rows)
-    if len(looks) < len(rows):
-        raise apsw.ConstraintError(f"{len(rows) - len(looks)} jobs are there twice")
+    if len(looks) < len(rows) or not all(looks):
+        raise apsw.ConstraintError(f"{len(rows) - len(looks)} jobs are there twice, or have no token")
     return looks
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -16,6 +12,7 @@ import pytest
 from rota.store.postgres.migrate import migrate
 from scripts.postgres_server import NoServerError, PostgresServer
 from tests.checkers.history import Submitted, Submitting
+from tests.power.conftest import FailingSyncs
 from tests.power.postgres import Load
 
 KILLS = int(os.environ.get("ROTA_POSTGRES_KILLS", "5"))
@@ -42,38 +39,6 @@ def server() -> Iterator[PostgresServer]:
     server.stop()
 
 
-@pytest.fixture
-def flag(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """While this file exists, no sync of a server started from here succeeds."""
-    if shutil.which("gcc") is None:
-        pytest.skip(
-            "SKIPPED, and so unproved here: a failing fsync of PostgreSQL needs gcc, to build what makes it fail"
-        )
-    # Not below tmp_path: the server runs as somebody else.
-    folder = Path(tempfile.mkdtemp(prefix="rota-fsync-"))
-    folder.chmod(0o755)
-    shim = folder / "shim.so"
-    source = Path(__file__).with_name("fsync_shim.c")
-    built = subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-o", str(shim), str(source), "-ldl"], capture_output=True, check=False
-    )
-    if built.returncode != 0:
-        shutil.rmtree(folder)
-        pytest.skip(f"SKIPPED, and so unproved here: the shim cannot be built: {built.stderr.decode()}")
-    monkeypatch.setenv("LD_PRELOAD", str(shim))
-    monkeypatch.setenv("ROTA_FSYNC_FAILS", str(folder / "fails"))
-    yield folder / "fails"
-    shutil.rmtree(folder)
-
-
-def disk_fails(flag: Path, fails: bool) -> None:
-    """Let every sync of the server fail from now on, or none."""
-    if fails:
-        flag.touch()
-    else:
-        flag.unlink()
-
-
 async def test_a_killed_server_has_everything_that_was_acknowledged(server: PostgresServer) -> None:
     """Postmaster and back ends, in the middle of commits, again and again; no client has anything to repair."""
     await migrate(server.url, "rota_kills")
@@ -87,8 +52,12 @@ async def test_a_killed_server_has_everything_that_was_acknowledged(server: Post
     print(f"\n{KILLS} kills, {load.accepted} accepted, {load.unknown} unknown, {load.refused} refused, 0 lost")
 
 
-async def test_what_postgres_cannot_sync_is_never_acknowledged(flag: Path) -> None:
+async def test_what_postgres_cannot_sync_is_never_acknowledged(
+    failing_syncs: FailingSyncs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An error to the caller, and after the disk is well again, all that was acknowledged before and nothing half."""
+    for name, value in failing_syncs.environment.items():
+        monkeypatch.setenv(name, value)
     server = own_server()
     try:
         await migrate(server.url, "rota_fsync")
@@ -97,7 +66,7 @@ async def test_what_postgres_cannot_sync_is_never_acknowledged(flag: Path) -> No
         await asyncio.gather(*(load.submit(store, load.jobs(3)) for store in stores))
         before = load.accepted
 
-        disk_fails(flag, True)
+        failing_syncs.begin()
         await asyncio.gather(*(load.submit(store, load.jobs(1)) for store in stores for _ in range(3)))
 
         assert before == 3 * SUBMITTERS
@@ -105,7 +74,7 @@ async def test_what_postgres_cannot_sync_is_never_acknowledged(flag: Path) -> No
         assert load.unknown > 0
         assert load.unknown + load.refused == 3 * SUBMITTERS
 
-        disk_fails(flag, False)
+        failing_syncs.end()
         server.kill()
         server.start()
         assert await load.judge() == []

@@ -177,10 +177,13 @@ class Supervisor:
             stop_listening()
 
     async def _work(self, me: Registered, crew: Crew, shifts: Shifts) -> int:
-        watching = [self._tend(name, work) for name, work in self._parts(me, crew)]
+        house = self._house(me)
+        watching = [self._tend(name, work) for name, work in self._parts(me, crew, house)]
         turns = self._tend("shifts", shifts.run)
         try:
-            code = await self._until_asked(shifts)
+            code = await self._until_asked(shifts, house.broken)
+            if house.broken.is_set():
+                return code  # Nothing can be written down any more: neither what is given back, nor who has ended.
             turns.cancel()
             shifts.start_nothing()
             await self._end(crew, shifts, is_gentle=code == DRAINED)
@@ -193,9 +196,8 @@ class Supervisor:
         await self._say_farewell(me)
         return code
 
-    def _parts(self, me: Registered, crew: Crew) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
-        """Return what goes on beside the workers, with its name."""
-        house = Orchestrator(
+    def _house(self, me: Registered) -> Orchestrator:
+        return Orchestrator(
             self._store,
             me.id,
             me.name,
@@ -204,6 +206,11 @@ class Supervisor:
             entropy=self._entropy,
             telemetry=self._telemetry,
         )
+
+    def _parts(
+        self, me: Registered, crew: Crew, house: Orchestrator
+    ) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Return what goes on beside the workers, with its name."""
         guard = WriteGuard(
             crew, self._order.write_limit_s, self._clock, self._telemetry, self._holds_lock, self._processes.states
         )
@@ -215,10 +222,11 @@ class Supervisor:
             *((chore.name, partial(_repeat, chore)) for chore in self._chores),
         ]
 
-    async def _until_asked(self, shifts: Shifts) -> int:
+    async def _until_asked(self, shifts: Shifts, broken: asyncio.Event) -> int:
         """Wait for a reason to end; return the exit code that it means."""
         asked = asyncio.create_task(_wait(self._is_ending))
-        disowned = [asyncio.create_task(_wait(by)) for by in (self._watch.disowned, self._lease.closed)]
+        # A handle on a disk that has failed stays closed. The keeper starts another supervisor, which opens the store anew.
+        disowned = [asyncio.create_task(_wait(by)) for by in (self._watch.disowned, self._lease.closed, broken)]
         reasons = [asked, *disowned, asyncio.create_task(shifts.hopeless())]
         await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         code = DRAINED if asked.done() else CLOSED if any(task.done() for task in disowned) else CONFIG

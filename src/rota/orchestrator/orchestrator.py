@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from rota.errors import StoreError
+from rota.errors import StoreBrokenError, StoreError
 from rota.orchestrator.duty import Duty
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
@@ -26,6 +26,9 @@ class Orchestrator:
         clock: When something is due, by time that only goes forward.
         entropy: Spreads the first run of each duty, so that a restart is not followed by all of them at once.
         telemetry: Who is told.
+
+    Attributes:
+        broken: Set when the store says that its disk has failed. This process can do nothing more; another can, perhaps.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Orchestrator:
         self._clock = clock
         self._telemetry = telemetry
         self._holder: int | None = None
+        self.broken = asyncio.Event()
         now = clock.boot_ns()
         self._due = [(duty, now + int(entropy.uniform(0, duty.period_s / 4) * 1e9)) for duty in duties]
 
@@ -65,6 +69,8 @@ class Orchestrator:
             holder = await self._store.take_house(self._node_id)
         except (StoreError, TimeoutError) as error:
             self._telemetry.emit("duty.failed", duty="take house", error=error, wait_s=LOOK_S)
+            if isinstance(error, StoreBrokenError):
+                self.broken.set()
             return
         self._tell(holder)
         if self.has_house:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rota.errors import StoreBusyError
+from rota.errors import StoreBrokenError, StoreBusyError
 from rota.orchestrator.orchestrator import Orchestrator
 from rota.runtime.entropy import SystemEntropy
 from rota.telemetry.telemetry import Telemetry
@@ -18,8 +18,11 @@ class House:
 
     def __init__(self) -> None:
         self.holder: int | None = 1
+        self.is_broken = False
 
     async def take_house(self, node_id: int) -> int:
+        if self.is_broken:
+            raise StoreBrokenError("disk I/O error")
         if self.holder is None:
             raise StoreBusyError("locked")
         return self.holder
@@ -114,3 +117,16 @@ async def test_a_change_of_hands_is_told_once(house: House, clock: ManualClock) 
         await orchestrator.step()
 
     assert (told.counters["orchestrator.elected"], told.counters["orchestrator.changed"]) == (2, 1)
+
+
+async def test_a_disk_that_has_failed_is_told_apart_from_a_store_that_is_busy(house: House, clock: ManualClock) -> None:
+    """Waiting helps with the one; with the other only a new process does, and the supervisor must come to know."""
+    orchestrator = orchestrator_of(house, clock)
+    house.holder = None
+    await orchestrator.step()
+    assert not orchestrator.broken.is_set()
+
+    house.is_broken = True
+    await orchestrator.step()
+
+    assert orchestrator.broken.is_set()

@@ -54,7 +54,8 @@ def translate(error: apsw.Error, path: str) -> StoreError:
     if isinstance(error, apsw.IOError | apsw.CorruptError):
         return StoreBrokenError(
             f"the disk under {path} reported an error, or the file is damaged ({error}). This call was not recorded, and this "
-            "process writes no more. Look at the system's log for the disk; then `rota doctor`, or bring back a copy.",
+            "process writes no more. Look at the system's log for the disk. When it is well, start the process again: what was "
+            "accepted is there. If the file is damaged, bring back a copy.",
             path=path,
             reason=str(error),
         )
@@ -88,7 +89,8 @@ def commit_unknown(error: apsw.Error, path: str) -> OutcomeUnknownError:
         )
     return OutcomeUnknownError(
         f"the commit on {path} was interrupted by a disk error ({error}): it may or may not be there after the next start. "
-        "Asking again with the same token is safe. This process writes no more; look at the system's log for the disk.",
+        "Asking again with the same token is safe. This process writes no more. Look at the system's log for the disk; when it "
+        "is well, start the process again.",
         path=path,
         reason=str(error),
     )
