@@ -218,7 +218,7 @@ class Chaos:
         if self.is_over:
             return
         if not there:
-            self._nodes.start(name, is_old=is_old)
+            self._nodes.start(name, is_old=is_old and self._world.is_rough)
         elif there[0].pid in self._leaving:
             self._world.loop.after(0.5, self.start_unless_there, name, is_old)
 

@@ -20,6 +20,7 @@ from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.nothing_unexpected import nothing_unexpected
 from tests.checkers.one_runner import one_runner
 from tests.checkers.rescue import rescue
+from tests.checkers.ring_moves import ring_moves
 from tests.checkers.samples import samples
 from tests.checkers.settled_once import settled_once
 from tests.simulation.database import Database
@@ -37,6 +38,7 @@ CHECKERS = (
     lease_exclusivity,
     blame,
     conservation,
+    ring_moves,
     samples,
     no_growth,
 )
@@ -71,11 +73,11 @@ def findings(database: Database, at: int) -> list[AnyEvent]:
     """Return every row of the store, and its own counts."""
     found: list[AnyEvent] = []
     before: bytes | None = None
-    while page := _now(database.store.jobs(JobFilter(before=before, limit=1_000))):
+    while page := at_once(database.store.jobs(JobFilter(before=before, limit=1_000))):
         found += [Found(at=at, token=token_text(row.token), state=row.state.value, fence=row.fence) for row in page]
         before = page[-1].token
-    live = sum(queue.waiting + queue.scheduled + queue.running for queue in _now(database.store.queues()))
-    finished = sum(_now(database.store.finished_counts()).values())
+    live = sum(queue.waiting + queue.scheduled + queue.running for queue in at_once(database.store.queues()))
+    finished = sum(at_once(database.store.finished_counts()).values())
     left = [
         Left(at=at, kind=kind, count=database.one(f"SELECT count(*) FROM {rows}"))
         for kind, rows in (
@@ -102,7 +104,8 @@ def judge(history: History, plan: Plan) -> list[Broken]:
     return broken
 
 
-def _now(call: Coroutine[Any, Any, Any]) -> Any:
+def at_once(call: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a call of the store comes to, which never suspends."""
     try:
         call.send(None)
     except StopIteration as done:

@@ -77,7 +77,7 @@ class Network:
         """Carry a call out, if it can be."""
         world, weather = self.world, self.weather
         if not call.process.is_alive:
-            if world.plan.policy == "locks" or call.fault == "lost_call":
+            if world.plan.policy == "locks" or call.fault == "lost_call" or not world.is_rough:
                 return
             if not call.is_late and world.chance.random() < 0.7:
                 # Whoever sent it is dead, and it is still on its way: a packet that is sent again, a server that was busy.

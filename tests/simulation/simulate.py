@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from tests.checkers.history import AnyEvent, Broken
 from tests.simulation.chaos import Chaos
 from tests.simulation.database import Database
-from tests.simulation.judge import findings, judge, sample
+from tests.simulation.judge import at_once, findings, judge, sample
 from tests.simulation.line import Network
 from tests.simulation.loop import StuckError
 from tests.simulation.nodes import GRACE_S, Nodes
 from tests.simulation.observer import Observer
 from tests.simulation.people import People
 from tests.simulation.plan import Plan, draw_plan
+from tests.simulation.rings import Rings
 from tests.simulation.slots import few_slots
-from tests.simulation.tasks import Tasks
+from tests.simulation.tasks import QUEUES, Tasks
 from tests.simulation.weather import Weather
 from tests.simulation.world import World
 
@@ -34,6 +35,7 @@ DRAIN_S_MAX = GRACE_S + 12.0
 CLEAR_S_MAX = 30.0
 JANITOR = "janitor"
 SAMPLE_S = 1.0
+RINGS_EVERY = 5
 FAR_US = 3_000_000
 
 _database: Database | None = None
@@ -77,6 +79,7 @@ class Simulation:
         self.nodes = Nodes(self.world, self.network, self.tasks)
         self.people = People(self.world, self.network, self.tasks)
         self.chaos = Chaos(self.world, self.nodes, self.people, self.network, weather)
+        self.rings = Rings()
         self.healed_s = 0.0
 
     def run(self) -> None:
@@ -142,7 +145,13 @@ class Simulation:
                     machine.wall_offset_us += ahead
 
     def _sample(self) -> None:
-        self.world.saw(sample(self.world))
+        world = self.world
+        world.saw(sample(world))
+        if world.plan.seed % RINGS_EVERY == 0:
+            members = at_once(world.database.store.membership())
+            for queue in QUEUES[: world.plan.queues]:
+                for ring in self.rings.look(members, queue, world.now_ns):
+                    world.saw(ring)
         if not self.world.is_rough:
             self._look()
         self.world.loop.after(SAMPLE_S if self.world.is_rough else SAMPLE_S / 4, self._sample)
