@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,13 @@ async def arrived(here: Bakery, name: str, url: str = "") -> AsyncIterator[Custo
             await customer.leaves()
 
 
+async def each(here: Bakery, names: Iterable[str]) -> AsyncIterator[Customer]:
+    """A customer of each of these kinds, one after the other."""
+    for name in names:
+        async with arrived(here, name) as customer:
+            yield customer
+
+
 async def refused(here: Bakery, customer: Customer, **options: Any) -> str:
     """Submit what must be refused, and return what was said; nothing may have been written."""
     before = await here.count("live")
@@ -109,26 +116,28 @@ async def test_what_is_no_connection_is_named(bakery: Opener) -> None:
         memory.close()
 
 
-@pytest.mark.parametrize("name", AWAITED)
-async def test_a_connection_that_must_be_awaited_is_not_for_submit(name: str, bakery: Opener) -> None:
+async def test_a_connection_that_must_be_awaited_is_not_for_submit(bakery: Opener) -> None:
     """It would return a coroutine that nobody awaits, and no job."""
-    async with bakery() as here, arrived(here, name) as customer:
-        placed = here.bake.options(connection=customer.given)
-        for submit in (lambda: placed.submit("a"), lambda: placed.submit_many([here.bake.call("a")])):
-            with pytest.raises(UnfitConnectionError, match=r"must be awaited.*await …submit_async"):
-                submit()
-        assert await here.count("live") == 0
+    async with bakery() as here:
+        async for customer in each(here, AWAITED):
+            placed = here.bake.options(connection=customer.given)
+            says = r"must be awaited.*await …submit_async"
+            with pytest.raises(UnfitConnectionError, match=says):
+                placed.submit("a")
+            with pytest.raises(UnfitConnectionError, match=says):
+                placed.submit_many([here.bake.call("a")])
+            assert await here.count("live") == 0
 
 
-@pytest.mark.parametrize("name", PLAIN)
-async def test_a_plain_connection_is_not_for_submit_async(name: str, bakery: Opener) -> None:
+async def test_a_plain_connection_is_not_for_submit_async(bakery: Opener) -> None:
     """It would stop the event loop at each round trip."""
-    async with bakery() as here, arrived(here, name) as customer:
-        placed = here.bake.options(connection=customer.given)
-        for submitting in (placed.submit_async("a"), placed.submit_many_async([here.bake.call("a")])):
-            with pytest.raises(UnfitConnectionError, match=r"stop the event loop.*Call submit\("):
-                await submitting
-        assert await here.count("live") == 0
+    async with bakery() as here:
+        async for customer in each(here, PLAIN):
+            placed = here.bake.options(connection=customer.given)
+            for submitting in (placed.submit_async("a"), placed.submit_many_async([here.bake.call("a")])):
+                with pytest.raises(UnfitConnectionError, match=r"stop the event loop.*Call submit\("):
+                    await submitting
+            assert await here.count("live") == 0
 
 
 async def test_a_sqlite_store_says_why_not(tmp_path: Path, server: PostgresServer) -> None:
@@ -203,31 +212,31 @@ async def test_a_role_that_may_not_submit_is_told_what_it_lacks(bakery: Opener) 
 # ── in no state to be used ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH)
-async def test_a_failed_transaction_says_so(name: str, bakery: Opener) -> None:
+async def test_a_failed_transaction_says_so(bakery: Opener) -> None:
     """Nothing can be done in it any more but to roll it back; after that the connection is as good as new."""
-    async with bakery() as here, arrived(here, name) as customer:
-        await customer.begins()
-        with pytest.raises(Exception, match="zero"):
-            await customer.does("SELECT 1/0")
-        assert "has failed before" in await refused(here, customer)
-        await customer.rolls_back()
+    async with bakery() as here:
+        async for customer in each(here, ONE_OF_EACH):
+            await customer.begins()
+            with pytest.raises(Exception, match="zero"):
+                await customer.does("SELECT 1/0")
+            assert "has failed before" in await refused(here, customer)
+            await customer.rolls_back()
 
-        await customer.begins()
-        token = await customer.submits(here.bake, "a", "mitte")
-        await customer.commits()
-        assert await here.serves() == [str(token)]
+            await customer.begins()
+            token = await customer.submits(here.bake, "a", "mitte")
+            await customer.commits()
+            assert await here.serves() == [str(token)]
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if not name.endswith("session")])
-async def test_a_connection_that_is_closed_says_so(name: str, bakery: Opener) -> None:
+async def test_a_connection_that_is_closed_says_so(bakery: Opener) -> None:
     """Or given back to its pool, which is the same for whoever still holds it. (SQLAlchemy's sessions begin anew after it.)"""
-    async with bakery() as here, arrived(here, name) as customer:
-        await customer.does("SELECT 1")
-        await customer.leaves()
-        with pytest.raises((UnfitConnectionError, StoreUnavailableError), match=r"closed|released") as caught:
-            await customer.submits(here.bake, "a")
-        assert "Nothing was written" in str(caught.value)
+    async with bakery() as here:
+        async for customer in each(here, [name for name in KINDS if not name.endswith("session")]):
+            await customer.does("SELECT 1")
+            await customer.leaves()
+            with pytest.raises((UnfitConnectionError, StoreUnavailableError), match=r"closed|released") as caught:
+                await customer.submits(here.bake, "a")
+            assert "Nothing was written" in str(caught.value)
 
 
 async def test_a_connection_that_is_in_use_says_so(bakery: Opener) -> None:
@@ -242,14 +251,14 @@ async def test_a_connection_that_is_in_use_says_so(bakery: Opener) -> None:
         assert "another operation is in progress" in str(error)
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH)
-async def test_a_transaction_that_may_only_read_says_so(name: str, bakery: Opener) -> None:
+async def test_a_transaction_that_may_only_read_says_so(bakery: Opener) -> None:
     """Often a connection to a standby, or a session set up for reports."""
-    async with bakery() as here, arrived(here, name) as customer:
-        await customer.begins()
-        await customer.does("SET TRANSACTION READ ONLY")
-        with pytest.raises(StoreReadOnlyError, match=r"may only read.*Your transaction has failed with this"):
-            await customer.submits(here.bake, "a")
+    async with bakery() as here:
+        async for customer in each(here, ONE_OF_EACH):
+            await customer.begins()
+            await customer.does("SET TRANSACTION READ ONLY")
+            with pytest.raises(StoreReadOnlyError, match=r"may only read.*Your transaction has failed with this"):
+                await customer.submits(here.bake, "a")
 
 
 BREAKING = ["asyncpg", "psycopg async", "sqlalchemy async"]
