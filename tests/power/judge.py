@@ -56,6 +56,12 @@ def judge_file(path: Path, demands: Demands) -> list[Wrong]:
         return [Wrong(False, f"{type(error).__name__}: {error}")]
 
 
+def damage_in(path: Path) -> list[Wrong]:
+    """Return what is wrong in a file whatever was promised."""
+    with _opened(path) as db:
+        return _damage(db)
+
+
 def looks_of(db: apsw.Connection) -> dict[bytes, Look]:
     """Return what each job looks like; none when the schema had not been made yet.
 

