@@ -40,6 +40,7 @@ class PostgresCluster(Cluster):
         self.schema = server.fresh_schema()
         self._more = {"ROTA_SCHEMA": self.schema, "ROTA_LEASE_MS": str(round(lease_s * 1_000)), **more}
         self._portal = Portal()
+        self._portal.hand_over()  # the proxies work all the time
         self._proxies: list[TcpProxy] = []
         self._portal.call(migrate(server.url, self.schema))
         super().__init__(folder, APP)

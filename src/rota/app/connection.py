@@ -1,6 +1,6 @@
 """An app's hold on its store: opened at first use, once a process, and once an event loop for engines bound to one.
 
-    plain code ──run──▶ inline session (SQLite: in this thread) │ portal (PostgreSQL: a thread with a loop)
+    plain code ──run──▶ inline session (SQLite: in this thread) │ portal (PostgreSQL: a loop that callers turn)
     async code ──session──▶ the loop's session
 
 Safe to use from several threads. After a fork the child opens anew: what it inherited is let go of without closing it, since

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from rota.app.blocking import Portal, drive
+from rota.app.blocking import drive
 from rota.app.connection import Connection, Session
 from rota.errors import StoreUnavailableError, UsageError
 from rota.model.job import NewJob
@@ -83,11 +81,10 @@ async def put(session: Session) -> int:
     return len(await session.store.jobs(JobFilter()))
 
 
-def test_plain_calls_share_one_thread_and_one_store(connection: Connection, opener: Opener) -> None:
+def test_plain_calls_share_one_store(connection: Connection, opener: Opener) -> None:
     """Opening for every call would be a handshake for every job."""
     assert [connection.run(put), connection.run(put)] == [1, 2]
     assert len(opener.opened) == 1
-    assert [thread.name for thread in threading.enumerate()].count("rota-portal") == 1
 
 
 async def test_every_loop_has_its_own_store(connection: Connection, opener: Opener) -> None:
@@ -163,37 +160,6 @@ def test_a_forked_child_gets_a_thread_of_its_own(connection: Connection) -> None
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert connection.run(put) == 2
-
-
-def test_an_interrupted_call_is_cancelled_in_the_loop() -> None:
-    """Ctrl-C during a wait must not leave the wait behind."""
-    portal, ended = Portal(), threading.Event()
-    caller = threading.get_ident()
-
-    async def wait() -> None:
-        try:
-            signal.pthread_kill(caller, signal.SIGINT)
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    with pytest.raises(KeyboardInterrupt):
-        portal.call(wait())
-
-    assert ended.wait(10)
-    portal.close()
-
-
-def test_what_a_call_raises_reaches_its_caller() -> None:
-    """The thread in between must not change it."""
-    portal = Portal()
-
-    async def fail() -> None:
-        raise KeyError("x")
-
-    with pytest.raises(KeyError):
-        portal.call(fail())
-    portal.close()
 
 
 def test_only_what_never_suspends_can_be_driven() -> None:
