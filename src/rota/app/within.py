@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rota.store.postgres.foreign import ForeignCall
 
 _DRIVERS = ("asyncpg", "psycopg", "sqlalchemy")
+_PLAINLY = "submit(…) in plain code or in a thread of its own, or give a connection that is awaited"
 
 _known: WeakKeyDictionary[Any, set[tuple[str, str]]] = WeakKeyDictionary()
 """Connections that have been looked at, and the stores that they were found to lead to."""
@@ -73,7 +74,7 @@ class Within:
     async def submit_async(self, jobs: Sequence[NewJob]) -> None:
         """Do the same through a connection that is awaited."""
         if not self._caller.is_async:
-            raise self._refusal(jobs, "submit_async", "cannot be awaited, and would stop the event loop", "submit(…)")
+            raise self._refusal(jobs, "submit_async", "cannot be awaited, and would stop the event loop", _PLAINLY)
         with self._told(jobs) as lines:
             line = await self._caller.line_async()
             self._note(line, lines)
