@@ -174,7 +174,7 @@ class NodeClosed(Event, tag="node_closed", frozen=True, kw_only=True):
 
 
 class Restored(Event, tag="restored", frozen=True, kw_only=True):
-    """The store can be reached again."""
+    """The store can be reached again, or can be written to again, or is no longer slow: by now everybody can renew."""
 
 
 class Yielded(Event, tag="yielded", frozen=True, kw_only=True):

@@ -148,7 +148,7 @@ class Chaos:
         """From a moment to ten leases; under leases most are about as long as one."""
         chance, lease_s = self._world.chance, self._world.plan.lease_ms / 1e3
         if self._world.plan.policy == "lease" and chance.random() < 0.6:
-            return lease_s * chance.uniform(0.3, 1.6)
+            return lease_s * (chance.uniform(0.8, 2.5) if self._world.plan.is_beyond else chance.uniform(0.3, 1.6))
         return chance.choice((0.05, 0.5, 2.0, lease_s, 10 * lease_s)) * chance.random()
 
     def _pause_worker(self) -> bool:
@@ -270,14 +270,18 @@ class Chaos:
         self._world.loop.after(self._world.chance.uniform(0.2, 2.0), self._fast)
 
     def _fast(self) -> None:
-        self._weather.slowness = 1.0
+        if self._weather.slowness > 1.0:
+            self._weather.slowness = 1.0
+            self._world.saw(Restored(at=self._world.now_ns))
 
     def _full(self) -> None:
         self._weather.is_full = True
         self._world.loop.after(self._world.chance.uniform(0.2, 3.0), self._roomy)
 
     def _roomy(self) -> None:
-        self._weather.is_full = False
+        if self._weather.is_full:
+            self._weather.is_full = False
+            self._world.saw(Restored(at=self._world.now_ns))
 
     def _freeze(self) -> bool:
         """Stop a worker inside of a write: nobody else can write until it goes on or is killed."""

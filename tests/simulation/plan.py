@@ -138,8 +138,9 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
     density = chance.choice((0.0, 0.15, 0.3, 0.5))
     faults = tuple(name for name in FAULTS if chance.random() < density)
     drift = chance.choice((1.2, 1.4, 2.0, 3.0)) if "drift" in faults else 1.0
-    runs_on = chance.random() < 0.06
-    if (drift > DRIFT_MAX or runs_on) and "cut_off" not in faults:
+    runs_on = chance.random() < 0.12
+    asks_more = drift > DRIFT_MAX or runs_on
+    if asks_more and "cut_off" not in faults:
         faults += ("cut_off",)
     users = tuple(name for name in USERS if chance.random() < 0.35)
     kinds = tuple(name for name in KINDS if name == "quick" or chance.random() < 0.25)
@@ -150,7 +151,7 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
         faults=faults,
         users=users,
         kinds=kinds,
-        nodes=chance.choice((1, 2, 2, 3)),
+        nodes=chance.choice((2, 3) if asks_more else (1, 2, 2, 3)),
         workers=chance.choice((1, 1, 2, 2, 3)),
         concurrency=chance.choice((1, 2, 4, 8)),
         queues=chance.choice((1, 1, 1, 2)),
@@ -161,8 +162,8 @@ def draw_plan(seed: int, policy: str | None = None) -> Plan:
         gap_s=chance.choice((0.1, 0.3, 1.0)),
         latency_s=chance.choice((0.001, 0.005, 0.03)),
         drift=drift,
-        lease_ms=chance.choice((3_000, 3_000, 8_000)),
-        shared=chance.choice((0.0, 0.0, 0.5)),
+        lease_ms=3_000 if asks_more else chance.choice((3_000, 3_000, 8_000)),
+        shared=0.0 if asks_more else chance.choice((0.0, 0.0, 0.5)),
         runs_on=runs_on,
         is_guarded=chance.random() < 0.15,
     )
