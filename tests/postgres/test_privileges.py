@@ -162,7 +162,7 @@ async def test_the_doctor_names_each_missing_right(server: PostgresServer, clock
     assert [each.level for each in mended if each.name == "rights"] == ["ok"]
 
 
-async def test_only_who_may_delete_drops_and_prunes(server: PostgresServer) -> None:
+async def test_only_who_may_delete_sees_to_partitions_and_prunes(server: PostgresServer) -> None:
     """These functions act with their owner's rights: a role that may only look must not empty the store through them."""
     async with two_roles(server) as roles:
         await migrate(roles.url(roles.owner), schema=roles.schema)
@@ -171,7 +171,7 @@ async def test_only_who_may_delete_drops_and_prunes(server: PostgresServer) -> N
             f"GRANT SELECT ON ALL TABLES IN SCHEMA {roles.schema} TO {roles.worker}"
         )
         reader = await asyncpg.connect(roles.url(roles.worker))
-        for call in ("drop_partition(NULL, 1, 1)", "prune_finished(NULL, 1, 1)"):
+        for call in ("make_partitions(NULL, 1)", "drop_partition(NULL, 1, 1)", "prune_finished(NULL, 1, 1)"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="table finished"):
                 await reader.fetch(f"SELECT * FROM {roles.schema}.{call}")
         await reader.close()

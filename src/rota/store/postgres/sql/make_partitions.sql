@@ -25,6 +25,7 @@ DECLARE
     part text;
     made integer := 0;
 BEGIN
+    PERFORM require_delete();
     -- Nothing to do, nearly always: seen without a lock.
     IF NOT EXISTS (SELECT FROM generate_series(day, now_ms + ahead_ms, day_ms) d
                     WHERE NOT EXISTS (SELECT FROM list_partitions() p
