@@ -97,7 +97,7 @@ def judge(history: History, plan: Plan) -> list[Broken]:
             continue
         found: Sequence[Broken] = check(history)
         broken += found
-    if not plan.is_beyond:
+    if not plan.is_beyond and not plan.can_read_but_not_write:
         broken += lease_kept(history, seconds_min=plan.lease_kept_s)
     if plan.is_calm:
         broken += rescue(history, seconds_max=RESCUE_S_MAX)

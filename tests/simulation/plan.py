@@ -65,6 +65,7 @@ KINDS = (
 
 
 DRIFT_MAX = 1.45
+READ_ONLY = {"store_full", "store_slow", "store_refuse", "stalled_call", "lost_call"}
 CALM = {"worker_kill", "submitter_kill", "wall_jump", "wake_lost", "wake_late", "wake_doubled"}
 
 
@@ -119,6 +120,11 @@ class Plan:
     def is_calm(self) -> bool:
         """Whether only workers die, and wake-ups go astray: then what they held is back within a second."""
         return set(self.faults) <= CALM
+
+    @property
+    def can_read_but_not_write(self) -> bool:
+        """Whether renewals can fail while everybody's reads succeed: who then stands still looks like the dead."""
+        return self.policy == "lease" and not READ_ONLY.isdisjoint(self.faults)
 
     @property
     def lease_kept_s(self) -> float:

@@ -252,14 +252,19 @@ class Supervisor:
                 async with asyncio.timeout(FAREWELL_S):
                     await left()
 
+    async def _own_counter(self, node_id: int) -> int | None:
+        """Return the counter of the own lease as the store has it; ``None`` if the own row is closed."""
+        seen = await self._store.membership()
+        return next((node.counter for node in seen.nodes if node.id == node_id), None)
+
     async def _say_farewell(self, me: Registered) -> None:
         """Close the own row. If that cannot be done now, others will: the proof of life ends with this process."""
         try:
             async with asyncio.timeout(FAREWELL_S):
-                seen = await self._store.membership()
-                counter = next((node.counter for node in seen.nodes if node.id == me.id), None)
-                if counter is not None:
-                    await self._store.close_node(me.id, counter)
+                # A renewal that was on its way may raise the counter in between: then once more.
+                while (counter := await self._own_counter(me.id)) is not None:
+                    if await self._store.close_node(me.id, counter):
+                        break
         except (StoreError, TimeoutError) as error:
             self._telemetry.emit("store.lost", store=self._store.url, error=error)
         self._telemetry.emit("supervisor.ended", node=me.name, pid=os.getpid(), code=0)
