@@ -66,6 +66,11 @@ WAITS_FOR_THE_ROW = Mutant(
     edits=(("stage_keys", "FOR UPDATE SKIP LOCKED) x\n", "FOR UPDATE) x\n"),),
 )
 
+FORGETS_THE_TURN = Mutant(
+    "a turn is given back when the row that it is for is locked",
+    edits=(("stage_keys", "FROM c WHERE (c.q, c.k) NOT IN (SELECT u.queue_id, u.key FROM u)", "FROM c WHERE false"),),
+)
+
 STAGED_AT_ONCE = Mutant(
     "a settle stages its keys, in its own transaction",
     edits=(("settle_jobs", "    IF keys IS NOT NULL THEN\n", "    IF false THEN\n"),),
@@ -161,7 +166,7 @@ async def a_second_stager_neither_waits_nor_takes_the_key_from_the_first(stage: 
     assert await shop.state(second) == "waiting"
 
 
-@case(SKIPS_THE_LINE, WAITS_FOR_THE_ROW)
+@case(SKIPS_THE_LINE, WAITS_FOR_THE_ROW, FORGETS_THE_TURN)
 async def a_cancel_that_is_undone_does_not_let_the_second_job_past(stage: Stage) -> None:
     """The lowest job is locked at this moment, and will be there again in the next."""
     shop = stage.shop
@@ -241,6 +246,26 @@ async def a_strangers_open_transaction_holds_up_nobody(stage: Stage) -> None:
         await stranger.commits()
 
         assert await worker.work() == tokens(slow)
+
+
+CACHED = Mutant(
+    "the sequence of places has no cache",
+    ddl="ALTER TABLE live ALTER COLUMN seq SET CACHE 100",
+)
+
+
+@case(CACHED)
+async def jobs_of_a_key_keep_their_order_whoever_submits_them(stage: Stage) -> None:
+    """A cache gives each session numbers of its own, and the next job of the first session an old one."""
+    shop = stage.shop
+    worker = await shop.worker()
+    one, other = await stage.session("one"), await stage.session("other")
+    jobs = [fresh(shop.job(KEY)) for _ in range(3)]
+
+    for session, job in zip((one, other, one), jobs, strict=True):
+        await session.does(session.store.submit([job]))
+
+    assert await worker.work() == tokens(jobs), "a job overtook another that had been accepted before it began"
 
 
 CASES: list[Case] = [found for found in list(globals().values()) if isinstance(found, Case)]

@@ -14,6 +14,22 @@ PLAIN_CLOSE = Mutant(
     edits=(("close_worker", "PERFORM FROM workers WHERE id = p_worker FOR UPDATE;", ""),),
 )
 
+ONE_STATEMENT = Mutant(
+    "close and release are transactions of their own, and not parts of one statement",
+    edits=(
+        (
+            "close_worker",
+            "    PERFORM FROM workers WHERE id = p_worker FOR UPDATE;",
+            """    WITH w AS MATERIALIZED (
+        SELECT w.id FROM workers w WHERE w.id = p_worker FOR UPDATE
+    )
+    UPDATE live l SET holder = NULL, claimed_at = NULL FROM w WHERE l.holder = w.id;""",
+        ),
+        ("release_jobs", "l.holder = p_worker FOR UPDATE SKIP LOCKED) x;", "false FOR UPDATE SKIP LOCKED) x;"),
+        ("release_jobs", "SELECT count(*) = 0 INTO is_complete", "SELECT true INTO is_complete"),
+    ),
+)
+
 
 async def _rescue(session: Session, worker: int) -> bool:
     """Do what a rescuer does once it knows that a worker is dead."""
@@ -24,7 +40,7 @@ async def _rescue(session: Session, worker: int) -> bool:
     return was_open
 
 
-@case(PLAIN_CLOSE)
+@case(PLAIN_CLOSE, ONE_STATEMENT)
 async def a_close_waits_for_a_claim_in_flight(stage: Stage) -> None:
     """What that claim takes must be among what is released, or it is held by a dead worker for ever."""
     token = await stage.shop.submit_one(stage.shop.job())
