@@ -137,7 +137,7 @@ async def test_a_commit_without_room_for_the_index_of_the_log_is_unknown_and_the
 
 
 async def test_a_disk_error_while_looking_ends_all_writing(store: SqliteStore, new_job: MakeJob) -> None:
-    """Whoever only looked has seen the same disk, be it on the reading connection or on the writing one."""
+    """Whoever only looked has seen the same disk."""
     job = new_job()
     await store.submit([job])
     reader: Any = store._desk.reader
@@ -150,6 +150,20 @@ async def test_a_disk_error_while_looking_ends_all_writing(store: SqliteStore, n
         await store.submit([new_job()])
 
     assert list(await store.states([job.token])) == [job.token]
+
+
+async def test_a_disk_error_while_looking_for_something_to_do_ends_all_writing(
+    store: SqliteStore, new_job: MakeJob
+) -> None:
+    """An idle worker takes no lock; what its look has met is an error of the disk all the same."""
+    await store.submit([new_job()])
+    fail(store, apsw.IOError("disk I/O error"), at="SELECT")
+
+    with pytest.raises(StoreBrokenError):
+        await store.expire()
+    for again in (store.expire, lambda: store.submit([new_job()])):
+        with pytest.raises(StoreBrokenError):
+            await again()
 
 
 async def test_a_disk_error_in_the_middle_ends_all_writing(store: SqliteStore, new_job: MakeJob) -> None:
