@@ -142,7 +142,21 @@ def departed(db: apsw.Connection, limit: int) -> Sequence[DepartedRow]:
 
 
 def _worker_row(row: tuple[Any, ...]) -> WorkerRow:
-    worker_id, node_id, name, proof, queues, tasks, weight, is_alone, is_draining, pid, registered_at, held, lease_ms = row
+    (
+        worker_id,
+        node_id,
+        name,
+        proof,
+        queues,
+        tasks,
+        weight,
+        is_alone,
+        is_draining,
+        pid,
+        registered_at,
+        held,
+        lease_ms,
+    ) = row
     return WorkerRow(
         id=worker_id,
         node_id=node_id,
