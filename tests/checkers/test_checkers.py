@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.checkers.harmless import HARMLESS
 from tests.checkers.history import AnyEvent, in_order
 from tests.checkers.no_job_lost import no_job_lost
-from tests.checkers.planted import CHECKERS, CLEAN, HARMLESS, PLANTED, Checker, accepted, found
+from tests.checkers.planted import CHECKERS, CLEAN, PLANTED, Checker, accepted, found
 from tests.checkers.recovery import recovery
 
 

@@ -21,7 +21,10 @@ REGRESSIONS = [
     (491, "lease"),  # A job given back twice, and run in between: the second was called stale. store/sqlite/settling.py
     (5211, "lease"),  # A call of a dead process registered a node long after all was healed. tests/simulation/line.py
     (5820, "locks"),  # A deploy of old code that came after the heal. tests/simulation/chaos.py
-    (7429, "lease"),  # A node that ended in good order left its row open, since a renewal was on its way. node/supervisor.py
+    (
+        7429,
+        "lease",
+    ),  # A node that ended in good order left its row open, since a renewal was on its way. node/supervisor.py
     (2450, "lease"),  # A settle repeated after its job had been reopened: recognised, and not recorded again.
 ]
 """Seeds that showed a fault, of rota or of the simulation, and which."""
