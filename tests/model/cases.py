@@ -61,12 +61,14 @@ SHORT = [
 
 LONG = [
     Bounds("ticks of half a second", ("K=11", "WORKERS=1")),
-    Bounds("ticks of half a second, slow reads that may fail", ("K=11", "WORKERS=1", "SLOW_READS", "FAILURES=1")),
-    Bounds("two renewals, two workers, finer ticks", ("K=4", "RENEWALS=2")),
+    Bounds("ticks of half a second, and no renewal", ("K=11", "RENEWALS=0")),
+    Bounds("finer ticks, slow reads", ("K=4", "WORKERS=1", "SLOW_READS")),
+    Bounds("two renewals", ("RENEWALS=2",)),
+    Bounds("slow reads that may fail", ("SLOW_READS", "FAILURES=1")),
+    Bounds("replies that get lost, a renewal", ("LOSSES=1",)),
     Bounds("two observers, a renewal", ("OBSERVERS=2", "WORKERS=1")),
-    Bounds("two observers, one beside the node", ("OBSERVERS=2", "BESIDE", "WORKERS=1")),
-    Bounds("two observers, two workers, a lost reply", ("OBSERVERS=2", "RENEWALS=0", "LOSSES=1")),
-    Bounds("everything, little of each", ("LOSSES=1", "FAILURES=1", "SLOW_READS")),
+    Bounds("two observers, one beside the node", ("OBSERVERS=2", "BESIDE", "WORKERS=1", "RENEWALS=0")),
+    Bounds("two observers, two workers", ("OBSERVERS=2", "RENEWALS=0")),
 ]
 """Minutes in all: for ``make model``."""
 
