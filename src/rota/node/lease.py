@@ -46,6 +46,11 @@ class Tenure(Protocol):
         ...
 
     @property
+    def runs_on(self) -> bool:
+        """Whether workers go on when it cannot be kept: ``on_store_loss="run"``."""
+        ...
+
+    @property
     def closed(self) -> asyncio.Event:
         """Set when others have closed the node: it was taken for dead."""
         ...
@@ -75,6 +80,7 @@ class NoLease:
     """The right of a node whose proof of life is a lock: it has it for as long as it lives."""
 
     is_good = True
+    runs_on = False
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
@@ -154,6 +160,11 @@ class Lease:
         if self._sent_ns is None or self.closed.is_set():
             return False
         return not self._stops or self._now() - self._sent_ns < self._terms.stop_ns
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether workers go on when it has run out."""
+        return not self._stops
 
     async def good(self) -> None:
         """Wait until the lease is good."""

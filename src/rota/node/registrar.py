@@ -8,6 +8,7 @@ from rota.errors import OutcomeUnknownError
 from rota.node.identity import Identity
 from rota.node.insist import until_answered
 from rota.node.order import NodeOrder
+from rota.node.unfenced import said
 from rota.node.watch import Watch
 from rota.runtime.entropy import Entropy
 from rota.store.port import NewNode, Registered, Store
@@ -26,6 +27,7 @@ class Registrar:
         store: Where it registers.
         watch: Closes what is dead first, so that its names are free.
         lease_ms: Length of its lease; 0 for a proof that needs no clock.
+        runs_on: Whether its workers go on when that has run out, which is told to whoever asks.
         entropy: Jitter between tries.
         telemetry: Who is told.
     """
@@ -39,11 +41,12 @@ class Registrar:
         store: Store,
         watch: Watch,
         lease_ms: int,
+        runs_on: bool,
         entropy: Entropy,
         telemetry: Telemetry,
     ) -> None:
         self._order = order
-        self._new = NewNode(order.name, proof, host.text, lease_ms)
+        self._new = NewNode(order.name, proof, said(host, runs_on=runs_on), lease_ms)
         self._store = store
         self._watch = watch
         self._entropy = entropy

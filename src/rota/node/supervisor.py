@@ -140,6 +140,7 @@ class Supervisor:
             store=self._store,
             watch=self._watch,
             lease_ms=self._liveness.lease_ms,
+            runs_on=self._lease.runs_on,
             entropy=self._entropy,
             telemetry=self._telemetry,
         )

@@ -29,6 +29,7 @@ def test_a_schema_is_planned_printed_made_and_looked_over(empty: Folder, server:
     done = empty.rota("migrate", "--json", **place)
     again = empty.rota("migrate", **place)
     doctor = empty.rota("doctor", **place)
+    warned = empty.rota("doctor", "--json", **place, ROTA_ON_STORE_LOSS="run")
 
     assert planned.object["pending"] == STEPS
     assert f'CREATE SCHEMA "{schema}"' in printed.out
@@ -36,3 +37,6 @@ def test_a_schema_is_planned_printed_made_and_looked_over(empty: Folder, server:
     assert done.object["applied"] == STEPS
     assert again.out.endswith("is up to date.\n")
     assert (doctor.code, "version 1, functions" in doctor.out) == (0, True)
+    (weaker,) = [one for one in warned.objects if one["check"] == "store loss"]
+    assert weaker["level"] == "warning"
+    assert "stop their workers before others start their jobs" in doctor.out
