@@ -243,7 +243,8 @@ class World:
             error = fields.get("error")
             if isinstance(error, Exception) and not isinstance(error, StoreError | TimeoutError | OSError):
                 self.fail("nothing fails unseen", f"{process.seen}: {event}: {error!r}")
-            if event == "store.swept":
+            # An empty claims row is left for a while when the guard of a blocked loop gave its jobs back.
+            if event == "store.swept" and (fields["keys_without_head"] or fields["jobs_of_closed_workers"]):
                 self.fail("the sweep finds nothing", f"{process.seen}: {dict(fields)}")
             if self.story is not None:
                 self.tell(process, event, **{name: value for name, value in fields.items() if name != "pid"})
