@@ -45,7 +45,7 @@ def main() -> int:
         return replay(given.seed, given.policy)
     total, took_s = run_many(given.first, given.seeds, given.minutes * 60, given.policy, given.workers)
     print(table(total, took_s, given.workers))
-    missed = never(total.counts) if total.histories >= HISTORIES_MIN and given.policy is None else ()
+    missed = never(total.counts, total.histories) if total.histories >= HISTORIES_MIN and given.policy is None else ()
     for name in missed:
         print(f"NEVER   {name}: it must happen at least once in {HISTORIES_MIN:,} histories")
     return 1 if total.failed or missed else 0
