@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rota.model.state import State
+from rota.node.unfenced import store_loss
 from tests.checkers.one_runner import one_runner
 from tests.integration.cluster import is_running, stopped
 from tests.integration.postgres_cluster import PostgresCluster
@@ -130,23 +132,52 @@ def test_a_node_that_is_cut_off_stops_before_others_start_and_begins_anew(
     assert one_runner(cluster.history()) == []
 
 
-def test_who_chose_to_run_on_is_refused_too_late_a_result(tmp_path: Path, gate: Path) -> None:
-    """P4 was given up by name, so both run; P2 and P3 hold: the second settle is refused, and that is told."""
+def wait_told(name: str, capfd: pytest.CaptureFixture[str]) -> str:
+    """Wait for the first event of this name in the log of a node that logs as JSON."""
+    log = ""
+
+    def lines() -> list[str]:
+        nonlocal log
+        log += capfd.readouterr().err
+        return [line for line in log.splitlines() if f'"event":"{name}"' in line]
+
+    return until(lines, f"a node to tell of {name}")[0]
+
+
+def test_who_chose_to_run_on_is_refused_its_result_when_it_arrives_late(
+    tmp_path: Path, gate: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """P4 was given up by name, so both run; P2 and P3 hold: the second settle is refused, and that is told.
+
+    Its worker is heard again before its supervisor has heard that the node was closed, and ends it.
+    """
     cluster = PostgresCluster(tmp_path, server_or_skip(), LEASE_S, ROTA_ON_STORE_LOSS="run")
     try:
-        late = cluster.node("late", processes=1, concurrency=1, host="one")
+        net = cluster.proxied()
+        address = net.url_of(cluster.address)
+        late = cluster.node("late", processes=1, concurrency=1, host="one", address=address, log_format="json")
         token = cluster.tasks.beat.submit(str(gate))
         cluster.wait_started([token])
+        supervisor, pid = late.supervisor, late.worker().pid
         cluster.node("other", processes=1, concurrency=1, host="two")
+        assert store_loss(cluster.membership().nodes, "stop").says.startswith("late, other: ")
 
-        with stopped(late.supervisor):
-            cluster.wait_again(token, 2, LEASE_S + 2 + SLACK_S)
-            until(lambda: one_runner(cluster.history()), "both runs to be seen alive at once")
-            gate.touch()
+        cluster.do(net.black_hole)
+        winner = cluster.wait_again(token, 2, LEASE_S + 2 + SLACK_S)
+        until(lambda: one_runner(cluster.history()), "both runs to be seen alive at once")
+        assert is_running(pid)
+        gate.touch()
+        cluster.wait_done([token])
+        until(lambda: len(cluster.ends()) == 2, "the first run to end, too")
+        with stopped(supervisor):
+            cluster.do(net.clear)
+            until(lambda: "stale" in cluster.history_of(token), "the late result to be refused", 20)
+            event = wait_told("job.stale", capfd)
 
-            until(lambda: "stale" in cluster.history_of(token), "the late result to be refused")
-            cluster.wait_done([token])
-        assert cluster.states([token]) == [State.SUCCEEDED]
+        row = cluster.find(token)
+        assert (row.state, row.fence) == (State.SUCCEEDED, winner.fence)
+        assert msgspec.json.decode(event)["token"] == str(token)
+        assert msgspec.json.decode(event)["fence"] < winner.fence
     finally:
         cluster.close()
 
