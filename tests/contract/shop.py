@@ -243,7 +243,7 @@ class Worker:
             tasks=tuple(self.registered.task_ids.values()),
             cursors=cursors,
             keyed_before=keyed_before,
-            stages=stages,
+            stages=None if stages else (),
         )
         self.adopt(reply.jobs)
         return reply

@@ -380,14 +380,14 @@ class Claims(Protocol):
         tasks: Sequence[int],
         cursors: Sequence[int] | None = None,
         keyed_before: int | None = None,
-        stages: bool = True,
+        stages: Sequence[int] | None = None,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots and that nobody holds.
 
-        First stages the slots (due jobs, heads for keys without one), unless ``stages`` is false. Slots are probed in the
-        order given; the jobs come back by place. Writes holder and fence+1 into each row and one claims row, in one
-        transaction that also checks that the worker is open and the queue not paused. If the process dies just after: the
-        rows name the worker, ``held`` and ``release`` find them.
+        First stages the slots (due jobs, heads for keys without one). Slots are probed in the order given; the jobs come back
+        by place. Writes holder and fence+1 into each row and one claims row, in one transaction that also checks that the
+        worker is open and the queue not paused. If the process dies just after: the rows name the worker, ``held`` and
+        ``release`` find them.
 
         Args:
             limit: 1 to 1,000.
@@ -395,6 +395,8 @@ class Claims(Protocol):
             cursors: For each slot the lowest place that may be claimable, as far as the caller knows; ``None`` for 0.
             keyed_before: Of jobs with a key take only those that became ready before this instant (microseconds since
                 1970), for claims from other workers' slots; ``None`` for all.
+            stages: Those of the slots that may have something to stage, as far as the caller knows; ``None`` for all. An
+                engine may stage the others too.
 
         Raises:
             NodeClosedError: The worker has been closed.

@@ -223,7 +223,13 @@ class Claimer:
         began_s = self._loop.time()
         try:
             claim = await self._store.claim(
-                self._worker, line.queue_id, slots, room, tasks=self._tasks, cursors=cursors
+                self._worker,
+                line.queue_id,
+                slots,
+                room,
+                tasks=self._tasks,
+                cursors=cursors,
+                stages=line.slots.unstaged(slots),
             )
         except BaseException:
             line.slots.failed()
@@ -249,7 +255,7 @@ class Claimer:
             if not slots or room <= 0 or not self._is_idle:
                 return 0
             claim = await self._store.claim(
-                self._worker, line.queue_id, slots, room, tasks=self._tasks, keyed_before=before, stages=False
+                self._worker, line.queue_id, slots, room, tasks=self._tasks, keyed_before=before, stages=()
             )
             self._take(claim.jobs, "claims.stolen")
             if claim.jobs or claim.is_paused:

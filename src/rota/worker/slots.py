@@ -9,6 +9,9 @@ every wake-up, since releases, retries, due jobs and late commits have old place
 look from the beginning of each line. That may read all that has died there since the oldest snapshot of the server, so whoever
 asks for it looks at what it costs; see ``rota.worker.line``.
 
+To *stage* a slot costs a look, too: due jobs, keys whose turn has come. Only those are staged of which there was news since,
+until the next time that all are suspects.
+
 Suspects are probed in turn, a window at a time, so that the last slots do not starve. The window is as wide as the claims are
 large: a small claim need not look into a thousand slots, but a large one must take what lies side by side in the store, and
 from few slots it would take rows that lie far apart (on SQLite four times the bytes written, and half the speed).
@@ -39,6 +42,7 @@ class SlotBook:
         self._window = SLOT_COUNT
         self._woken: set[int] | None = None
         self._unswept: set[int] = set()
+        self._unstaged: set[int] = set()
         self.set_own(own)
 
     @property
@@ -65,6 +69,7 @@ class SlotBook:
     def suspect_own(self) -> None:
         """Look everywhere, from where each line may have something as far as is known."""
         self._suspects = dict.fromkeys(sorted(self.own))
+        self._unstaged = set(self.own)
         self._window = SLOT_COUNT
         if self._woken is not None:
             self._woken.update(self.own)
@@ -74,6 +79,7 @@ class SlotBook:
         if slot not in self.own:
             return False
         self._suspects.setdefault(slot)
+        self._unstaged.add(slot)
         if self._cursors.get(slot, 0) > place:
             self._cursors[slot] = place
         if self._woken is not None:
@@ -88,6 +94,11 @@ class SlotBook:
         self._woken = set()
         cursors = self._cursors
         return slots, [cursors.get(slot, 0) for slot in slots]
+
+    def unstaged(self, slots: Sequence[int]) -> list[int]:
+        """Return those of these slots in which there may be something to stage: news came since they last were."""
+        unstaged = self._unstaged
+        return [slot for slot in slots if slot in unstaged] if unstaged else []
 
     def failed(self) -> None:
         """End a probe whose answer did not come: nothing is known."""
@@ -110,6 +121,8 @@ class SlotBook:
         for slot, place in gave.items():
             if slot not in woken:
                 cursors[slot] = place + 1
+        keep = woken.union(skipped)
+        self._unstaged.difference_update([slot for slot in slots if slot not in keep])
         seen = _up_to_last(slots, gave) if is_full else slots
         self._unswept.difference_update(seen)
         if is_full:
@@ -119,7 +132,6 @@ class SlotBook:
                     suspects[slot] = None
             self._window = max(_WINDOW_MIN, len(jobs))
             return
-        keep = woken.union(skipped)
         for slot in slots:
             if slot not in gave and slot not in keep:
                 suspects.pop(slot, None)

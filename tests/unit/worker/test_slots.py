@@ -122,3 +122,36 @@ def test_a_large_claim_looks_into_many_slots_and_a_small_one_into_few() -> None:
     small = len(book.next_probe()[0])
 
     assert (large, small) == (1_000, 32)
+
+
+def test_a_slot_is_staged_once_for_each_news() -> None:
+    """To look whether anything fell due, in a thousand slots, is a third of what a claim reads."""
+    book = SlotBook([1, 2, 3])
+    slots, _ = book.next_probe()
+    assert book.unstaged(slots) == [1, 2, 3]
+
+    book.told(slots, [claimed(1), claimed(2), claimed(3)], [2], is_full=True)
+    book.heard(3, 7)
+
+    assert book.unstaged([1, 2, 3]) == [2, 3]
+
+
+def test_a_slot_that_is_woken_during_its_claim_is_staged_again() -> None:
+    """The claim may have looked before the news was true."""
+    book = SlotBook([1])
+    slots, _ = book.next_probe()
+    book.heard(1, 7)
+
+    book.told(slots, [claimed(1)], [], is_full=True)
+
+    assert book.unstaged([1]) == [1]
+
+
+def test_a_look_everywhere_stages_everywhere() -> None:
+    """News may have been lost."""
+    book = SlotBook([1, 2])
+    drained(book)
+
+    book.suspect_own()
+
+    assert book.unstaged([1, 2]) == [1, 2]

@@ -29,7 +29,7 @@ class PostgresClaims(Subject):
         tasks: Sequence[int],
         cursors: Sequence[int] | None = None,
         keyed_before: int | None = None,
-        stages: bool = True,
+        stages: Sequence[int] | None = None,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots; see the port."""
         records = await self._server.call(

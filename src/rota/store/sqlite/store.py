@@ -187,12 +187,12 @@ class SqliteStore:
         tasks: Sequence[int],
         cursors: Sequence[int] | None = None,
         keyed_before: int | None = None,
-        stages: bool = True,
+        stages: Sequence[int] | None = None,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots and that nobody holds."""
         at = dict(zip(slots, cursors, strict=True)) if cursors is not None and any(cursors) else None
         wanted = Wanted(queue_id=queue_id, slots=slots, limit=limit, cursors=at, keyed_before=keyed_before)
-        call = claims.ClaimCall(worker, wanted, tasks, stages=stages, now=self._now())
+        call = claims.ClaimCall(worker, wanted, tasks, stages=stages is None or bool(stages), now=self._now())
         return await self._write(call.write, call.look)
 
     async def claim_alone(self, worker: int, tasks: Sequence[int]) -> Claim:

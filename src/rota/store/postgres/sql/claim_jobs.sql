@@ -2,7 +2,7 @@
 --
 -- Takes    p_now bigint · p_worker bigint · p_queue smallint · p_slots smallint[] · p_cursors bigint[] beside it (null: 0) ·
 --          p_limit integer 1..1000 · p_tasks integer[] · p_keyed_before bigint: of keyed jobs only those ready
---          since before then (null: all) · p_stages boolean: stage the slots first
+--          since before then (null: all) · p_stages smallint[]: of the slots, those to stage first (null: all)
 -- Returns  the jobs with their new fence, by place within each claim_no; last a row that carries epoch, next_due_at, skipped and
 --          is_paused alone. Cut short at 64 MiB of payloads, it has all slots skipped. Raises RO310 when the worker is closed.
 -- Locks    the worker's row for key share, so that whoever closes it waits for this claim; what stage_slots locks; the
@@ -12,7 +12,7 @@
 
 CREATE FUNCTION claim_jobs(
     p_now bigint, p_worker bigint, p_queue smallint, p_slots smallint[], p_cursors bigint[], p_limit integer,
-    p_tasks integer[], p_keyed_before bigint, p_stages boolean
+    p_tasks integer[], p_keyed_before bigint, p_stages smallint[]
 ) RETURNS TABLE (
     seq bigint, token uuid, task_id integer, slot smallint, key text, priority smallint, payload bytea, codec smallint,
     meta bytea, fence bigint, attempts integer, crashes integer, cancel_asked boolean, expires_at bigint, claim_no bigint,
@@ -48,8 +48,8 @@ BEGIN
         RETURN;
     END IF;
 
-    IF p_stages THEN
-        SELECT * INTO staged FROM stage_slots(p_queue, p_slots, now_us);
+    IF p_stages IS NULL OR cardinality(p_stages) > 0 THEN
+        SELECT * INTO staged FROM stage_slots(p_queue, coalesce(p_stages, p_slots), now_us);
         IF staged.woken_slots IS NOT NULL AND p_cursors IS NOT NULL THEN
             -- What has just been staged has an old number: its slot's cursor comes back to it.
             SELECT array_agg(y.s ORDER BY y.o), array_agg(y.c ORDER BY y.o) INTO p_slots, p_cursors
