@@ -130,12 +130,16 @@ def go_on(made: Recording) -> Recording:
 
 
 def images(
-    made: Recording, count: int, *, syncs: bool = True, syncs_folders: bool = True
+    made: Recording, count: int, *, until: int | None = None, syncs: bool = True, syncs_folders: bool = True
 ) -> Iterator[tuple[int, dict[str, bytes]]]:
-    """Draw places at which the power goes off, and what is on the disk then, twice each; in the order of the day."""
+    """Draw places at which the power goes off, and what is on the disk then, twice each; in the order of the day.
+
+    Args:
+        until: The last place; ``None`` for the end of the day.
+    """
     chance = Random(f"{made.seed}: cuts")
     disk, at = Disk(made.before, syncs=syncs, syncs_folders=syncs_folders), 0
-    cuts = sorted(chance.randint(0, len(made.entries)) for _ in range((count + 1) // 2))
+    cuts = sorted(chance.randint(0, len(made.entries) if until is None else until) for _ in range((count + 1) // 2))
     for number in range(count):
         cut = cuts[number // 2]
         disk.apply(made.entries[at:cut])
@@ -144,11 +148,19 @@ def images(
 
 
 def attack(
-    made: Recording, count: int, tally: Tally, *, keep: Path | None = None, by_store: bool = True, **lies: bool
+    made: Recording,
+    count: int,
+    tally: Tally,
+    *,
+    until: int | None = None,
+    keep: Path | None = None,
+    by_store: bool = True,
+    **lies: bool,
 ) -> None:
     """Judge so many images of a day.
 
     Args:
+        until: The last place at which the power goes off.
         keep: Where the files of images that are wrong are kept.
         by_store: Whether the real store judges some of them as well.
         lies: Syncs that do nothing: ``syncs=False``, ``syncs_folders=False``.
@@ -156,7 +168,7 @@ def attack(
     demands: dict[int, Demands] = {}
     with workshop() as place:
         folder = Path(place)
-        for number, (cut, image) in enumerate(images(made, count, **lies)):
+        for number, (cut, image) in enumerate(images(made, count, until=until, **lies)):
             if cut not in demands:
                 demands = {cut: made.promises.at(cut)}
             lay_out(_store_of(image), folder)

@@ -33,8 +33,8 @@ def test_a_node_stops_at_a_disk_error_and_goes_on_when_the_disk_is_well(
 
     failing_syncs.begin()
     meanwhile = [cluster.tasks.work.submit(0.001) for _ in range(5)]
-    until(lambda: not is_running(worker), "the worker to end")
-    until(lambda: not is_running(supervisor), "the supervisor to end")
+    until(lambda: not is_running(worker), "the worker to end", 30)
+    until(lambda: not is_running(supervisor), "the supervisor to end", 30)
     assert os.path.exists(f"{cluster.path}.d/disk-error")
     failing_syncs.end()
 

@@ -134,7 +134,8 @@ class Shop:
         drive(self._inline.close())
 
     def night(self) -> None:
-        """Close, open again two days later, and remove what is old."""
+        """Back up, close, open again two days later, and remove what is old."""
+        self._back_up()
         self._worker_dies()
         self.close()
         self.clock.advance(_TWO_DAYS_S)
