@@ -28,7 +28,8 @@ class Sweeper:
             StoreError: It could not be done.
         """
         swept = await self._store.sweep()
-        if swept.total:
+        # A claims row whose last job was given back from a blocked worker's side thread is only rubbish.
+        if swept.keys_without_head or swept.jobs_of_closed_workers:
             self._telemetry.emit(
                 "store.swept",
                 keys_without_head=swept.keys_without_head,
