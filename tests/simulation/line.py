@@ -32,6 +32,8 @@ READS = frozenset(
 STALL_S_MAX = 12.0
 BUSY_S = 10.0
 CUT_S = 2.0
+AMBUSH_S_MAX = 15.0
+AMBUSH_LOOK_S = 0.02
 _WAKE_FAULTS = ("wake_lost", "wake_late", "wake_doubled")
 
 
@@ -82,7 +84,10 @@ class Network:
             if not call.is_late and world.chance.random() < 0.7:
                 # Whoever sent it is dead, and it is still on its way: a packet that is sent again, a server that was busy.
                 call.is_late = True
-                world.loop.after(world.chance.choice((0.1, 1.0, 10.0)) * world.chance.random(), self.arrive, call)
+                if call.method == "settle":
+                    self._lie_in_wait(call, world.now + AMBUSH_S_MAX)
+                else:
+                    world.loop.after(world.chance.choice((0.1, 1.0, 10.0)) * world.chance.random(), self.arrive, call)
                 return
             world.counts["fault call_of_the_dead"] += 1
         if call.process.machine.name in self.cut_off:
@@ -100,6 +105,20 @@ class Network:
             self._wait_for_lock(call)
         else:
             self._carry_out(call)
+
+    def _lie_in_wait(self, call: Call, until: float) -> None:
+        """Let a settle of the dead arrive when it would do most harm: while somebody else runs what it settles.
+
+        Left to chance, one of a hundred does.
+        """
+        world = self.world
+        runs = "SELECT count(*) FROM live WHERE token = ? AND fence > ? AND holder IS NOT NULL"
+        if any(world.database.one(runs, outcome.token, outcome.fence) for outcome in call.args[1]):
+            world.counts["fault settle_of_the_dead"] += 1
+        elif world.now < until:
+            world.loop.after(AMBUSH_LOOK_S, self._lie_in_wait, call, until)
+            return
+        self.arrive(call)
 
     def _wait_for_lock(self, call: Call) -> None:
         self._waiting.append(call)

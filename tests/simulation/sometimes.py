@@ -35,6 +35,7 @@ FAULTS = (
     "call_cut_off",
     "reply_cut_off",
     "call_of_the_dead",
+    "settle_of_the_dead",
     "store_down",
     "store_slow",
     "store_full",
