@@ -123,14 +123,14 @@ class WorkerProcess:
         """Send a signal to the process itself, such as SIGTERM to ask it to end."""
         self._is_asked = self._is_asked or number == signal.SIGTERM
         if not self._is_reaped:
-            self._popen.send_signal(number)
+            self._send(number)
 
     def kill(self, why: str) -> None:
         """Kill the process and its group. What ``ended`` waits for comes then."""
         if not self._is_reaped:
             self._killed_why = self._killed_why or why
             _kill_group(self.pid)
-            self._popen.send_signal(signal.SIGKILL)
+            self._send(signal.SIGKILL)
 
     def wipe_table(self) -> None:
         """Clear the running table of a process that has ended and is forgiven, so that no other supervisor blames either."""
@@ -155,6 +155,13 @@ class WorkerProcess:
             is_asked=self._is_asked,
             last_lines=self._take_log(),
         )
+
+    def _send(self, number: signal.Signals) -> None:
+        """Send a signal to the process, which has not been reaped.
+
+        Not by ``Popen.send_signal``: that reaps a process which has just ended, and its end would never be told.
+        """
+        os.kill(self.pid, number)
 
     async def _until_dead(self) -> None:
         if self._descriptor is None:

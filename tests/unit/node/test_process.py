@@ -103,6 +103,20 @@ async def test_an_end_while_nobody_looked_is_seen_afterwards(tmp_path: Path) -> 
     assert ending.signal == 9
 
 
+async def test_signals_before_the_reap_do_not_reap(tmp_path: Path) -> None:
+    """Its end is learnt in one place. Learnt elsewhere, it is lost, and all wait for the reap of a process that is gone."""
+    async with standin(tmp_path, f"wait {tmp_path}/pid") as process:
+        until((tmp_path / "pid").exists, "the stand-in to run")
+        os.kill(process.pid, signal.SIGKILL)
+        until(lambda: not is_running(process.pid), "the process to be dead")
+
+        process.tell(signal.SIGTERM)
+        process.kill("its lease has run out")
+
+        ending = await asyncio.wait_for(process.ended(), 5)
+    assert ending.signal == 9
+
+
 async def test_signals_after_the_reap_reach_nobody(tmp_path: Path) -> None:
     """The id may belong to a stranger by then."""
     async with standin(tmp_path, "exit") as process:
