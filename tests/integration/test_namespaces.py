@@ -111,7 +111,6 @@ def test_hosts_without_network_stop_their_jobs_before_others_start_them(
             dead_s = wait_dead(pids)
             for token in tokens:
                 cluster.wait_again(token, 2, LEASE_S + 2 + SLACK_S)
-            assert all(is_running(pid) for pid in supervisors)
         finally:
             for wire, end in ends:
                 wire.mend(end)
