@@ -69,7 +69,7 @@ class Portal:
         self._turning = threading.Lock()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._at_rest_since = time.monotonic()
+        self._at_rest_since = self._loop.time()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the portal's loop and return its result; it is cancelled if the caller is interrupted."""
@@ -102,7 +102,7 @@ class Portal:
         self._thread.join()
 
     def _turn(self, work: Coroutine[Any, Any, T]) -> T:
-        if time.monotonic() - self._at_rest_since > _REST_S:
+        if self._loop.time() - self._at_rest_since > _REST_S:
             self._loop.run_until_complete(_go_round())
         task = self._loop.create_task(work)
         try:
@@ -113,7 +113,7 @@ class Portal:
         finally:
             if asyncio.all_tasks(self._loop):
                 self.hand_over()
-            self._at_rest_since = time.monotonic()
+            self._at_rest_since = self._loop.time()
 
     def _serve(self) -> None:
         with self._turning, asyncio.Runner(loop_factory=lambda: self._loop) as runner:

@@ -16,13 +16,15 @@ DECLARE
     is_worth boolean;
 BEGIN
     WHILE missing > 0 LOOP
+        -- The next slot that has anything at all. Asked for one with something due, this would read past a million jobs that
+        -- are not, once for each slot.
         at_slot := least(
             (SELECT l.slot FROM live l
-              WHERE l.queue_id = p_queue AND l.slot > at_slot AND l.ready AND NOT l.alone AND l.holder IS NULL
+              WHERE l.queue_id = p_queue AND l.slot > at_slot AND l.ready AND NOT l.alone
               ORDER BY l.slot LIMIT 1),
             (SELECT t.slot FROM turns t WHERE t.queue_id = p_queue AND t.slot > at_slot ORDER BY t.slot LIMIT 1),
             (SELECT l.slot FROM live l
-              WHERE l.queue_id = p_queue AND l.slot > at_slot AND l.due_at IS NOT NULL AND l.due_at <= now_us
+              WHERE l.queue_id = p_queue AND l.slot > at_slot AND l.due_at IS NOT NULL
               ORDER BY l.slot LIMIT 1));
         EXIT WHEN at_slot IS NULL;
         CONTINUE WHEN at_slot = ANY (p_slots);
