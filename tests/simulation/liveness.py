@@ -1,4 +1,4 @@
-"""How simulated nodes prove that they live: file locks of simulated kernels, and under leases the line and the fence.
+"""How simulated nodes prove that they live: file locks of simulated kernels, and under leases the line and the timer.
 
 A lock is what a kernel makes of it: it is dropped exactly when its holder ends, paused or not. Under leases each machine has
 a kernel, and a folder, of its own, which is empty after the machine was lost.
@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from rota.errors import StoreUnavailableError
-from rota.node.fence import NoFence
+from rota.node.kernel_timer import NoTimer
 from rota.node.lease import Lease, Tenure
 from rota.node.leases import Leases
 from rota.node.liveness import MISSING_LOOKS, MISSING_S, Dead, Liveness
@@ -32,7 +32,7 @@ def lease_of(world: World, process: Process, store: Any) -> Tenure | None:
     return Lease(
         world.plan.lease_ms,
         SimLine(store),
-        NoFence() if world.plan.runs_on else SimFence(world, process),
+        NoTimer() if world.plan.runs_on else SimTimer(world, process),
         stops=not world.plan.runs_on,
         clock=process.machine,
         entropy=process.entropy,
@@ -126,7 +126,7 @@ class SimLine:
         """Do nothing: calls on their way go on."""
 
 
-class SimFence:
+class SimTimer:
     """The kernel's timer: it ends its process at an instant of the machine's clock, whatever the process does."""
 
     def __init__(self, world: World, process: Process) -> None:
@@ -149,6 +149,6 @@ class SimFence:
 
     def _fall(self) -> None:
         if self._process.is_alive:
-            self._world.counts["seen fence fell"] += 1
-            self._world.tell(self._process, "fence falls")
+            self._world.counts["seen timer fell"] += 1
+            self._world.tell(self._process, "timer falls")
             self._world.signal(self._process, KILL)

@@ -91,7 +91,7 @@ class Plan:
         drift: The rates of the machines lie within 1 to this; up to 1.45 nothing may come of it.
         lease_ms: Length of a node's lease.
         shared: How likely a node is to be on the same machine as the first.
-        runs_on: Nodes go on when their lease runs out, without a fence: ``on_store_loss="run"``.
+        runs_on: Nodes go on when their lease runs out, without a timer: ``on_store_loss="run"``.
         is_guarded: Workers have a thread that watches their loop.
     """
 

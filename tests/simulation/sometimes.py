@@ -93,7 +93,7 @@ SEEN = (
     "condemned",
     "stale settle",
     "lost settle recognised",
-    "fence fell",
+    "timer fell",
     "close lost",
     "cancel of waiting",
     "cancel of scheduled",

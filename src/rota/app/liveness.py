@@ -9,9 +9,9 @@ from rota.app.address import SQLITE, Address
 from rota.app.config import Config
 from rota.app.host_folder import host_folder
 from rota.errors import UnsupportedStoreError
-from rota.node.fence import KernelFence, NoFence, has_fence
+from rota.node.kernel_timer import KernelTimer, NoTimer, has_timer
 from rota.node.lease import Lease, NoLease, Tenure
-from rota.node.lease_terms import Fence, Line
+from rota.node.lease_terms import Line, Timer
 from rota.node.leases import Leases
 from rota.node.liveness import FileLocks, Liveness
 from rota.runtime.clock import Clock
@@ -56,14 +56,14 @@ def lease_of(
     """Return by what right a node may run workers on this store.
 
     Raises:
-        ConfigError: This process cannot be fenced.
+        ConfigError: This process cannot have a timer that ends it.
     """
     if address.engine == SQLITE:
         return NoLease()
     return Lease(
         config.lease_ms,
         _line(address, config),
-        _fence(config, telemetry, node),
+        _timer(config, telemetry, node),
         stops=config.on_store_loss == "stop",
         clock=clock,
         entropy=entropy,
@@ -90,11 +90,11 @@ def _line(address: Address, config: Config) -> Line:
     return LeaseLine(config.lease_dsn or address.place, config.schema)
 
 
-def _fence(config: Config, telemetry: Telemetry, node: str) -> Fence:
+def _timer(config: Config, telemetry: Telemetry, node: str) -> Timer:
     if config.on_store_loss == "run":
         telemetry.emit("node.unfenced", node=node, why='on_store_loss="run" was chosen')
-        return NoFence()
-    if not has_fence():
+        return NoTimer()
+    if not has_timer():
         telemetry.emit("node.unfenced", node=node, why="this system has no timer for it; Linux has")
-        return NoFence()
-    return KernelFence()
+        return NoTimer()
+    return KernelTimer()

@@ -20,8 +20,8 @@ Invariants, each with the test that holds it:
     Every attempt has a value of its own, higher than all before it.    tests/unit/node/test_lease.py
     All lengths scale with the lease.                                   tests/unit/node/test_lease.py
 
-Not here: the lengths (``rota.node.lease_terms``), how others judge (``rota.node.leases``), the timer (``rota.node.fence``), the
-connection (the store's engine).
+Not here: the lengths (``rota.node.lease_terms``), how others judge (``rota.node.leases``), the timer
+(``rota.node.kernel_timer``), the connection (the store's engine).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import contextlib
 from typing import Protocol
 
 from rota.errors import NodeClosedError
-from rota.node.lease_terms import Fence, Line, Terms
+from rota.node.lease_terms import Line, Terms, Timer
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.telemetry.telemetry import Telemetry
@@ -68,11 +68,11 @@ class Tenure(Protocol):
         ...
 
     def begin(self) -> bool:
-        """Have this process fenced, since workers are about to be started; ``False`` if none may be."""
+        """Arm the timer, since workers are about to be started; ``False`` if none may be."""
         ...
 
     def end(self) -> None:
-        """Need no fence: all workers have been reaped, and none will be started before the next ``begin``."""
+        """Need no timer: all workers have been reaped, and none will be started before the next ``begin``."""
         ...
 
 
@@ -111,7 +111,7 @@ class Lease:
     Args:
         lease_ms: Its length.
         line: Where renewals go.
-        fence: What ends this process when it cannot be renewed; it falls only between ``begin`` and ``end``.
+        timer: What ends this process when it cannot be renewed; it falls only between ``begin`` and ``end``.
         stops: The lease lapses, and workers stop. Without it (``on_store_loss="run"``) they go on whatever happens.
         clock: Time.
         entropy: Jitter between attempts in a long outage.
@@ -125,7 +125,7 @@ class Lease:
         self,
         lease_ms: int,
         line: Line,
-        fence: Fence,
+        timer: Timer,
         *,
         stops: bool = True,
         clock: Clock,
@@ -135,7 +135,7 @@ class Lease:
         self.closed = asyncio.Event()
         self._terms = Terms.of_ms(lease_ms)
         self._line = line
-        self._fence = fence
+        self._timer = timer
         self._stops = stops
         self._clock = clock
         self._entropy = entropy
@@ -175,7 +175,7 @@ class Lease:
         await self._has_lapsed.wait()
 
     def begin(self) -> bool:
-        """Arm the fence, since workers are about to be started; ``False`` if none may be."""
+        """Arm the timer, since workers are about to be started; ``False`` if none may be."""
         if not self.is_good:
             return False
         self._has_begun = True
@@ -183,9 +183,9 @@ class Lease:
         return True
 
     def end(self) -> None:
-        """Disarm the fence: all workers have been reaped, and none will be started before the next ``begin``."""
+        """Disarm the timer: all workers have been reaped, and none will be started before the next ``begin``."""
         self._has_begun = False
-        self._fence.disarm()
+        self._timer.disarm()
 
     # ── renewing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -273,7 +273,7 @@ class Lease:
 
     def _arm(self) -> None:
         assert self._sent_ns is not None  # noqa: S101 - nothing begins before the first answer.
-        self._fence.arm(self._sent_ns + self._terms.kill_ns)
+        self._timer.arm(self._sent_ns + self._terms.kill_ns)
 
     async def _pause(self, wait_ns: int) -> None:
         with contextlib.suppress(TimeoutError):

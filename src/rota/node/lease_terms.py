@@ -26,7 +26,7 @@ class Line(Protocol):
         ...
 
 
-class Fence(Protocol):
+class Timer(Protocol):
     """Ends this process and its workers at an instant, by a power that this process cannot fail."""
 
     def arm(self, at_ns: int) -> None:

@@ -1,6 +1,6 @@
 """A shift: the time in which a node's lease is good and its workers run. Most nodes have one, as long as they live.
 
-    lease good ─▶ fence armed ─▶ places and isolator start workers ─▶ … ─▶ lapsed ─▶ killed, reaped ─▶ fence disarmed ─▶ again
+    lease good ─▶ timer armed ─▶ places and isolator start workers ─▶ … ─▶ lapsed ─▶ killed, reaped ─▶ timer disarmed ─▶ again
 
 Workers that were stopped like that are nobody's fault: what they ran goes back uncounted, once the store can be asked.
 """
@@ -87,7 +87,7 @@ class Shifts:
             await asyncio.wait(self._kept)
 
     async def reaped(self) -> None:
-        """Wait until every worker has been reaped; nothing needs a fence then."""
+        """Wait until every worker has been reaped; nothing needs a timer then."""
         await self._processes.all_reaped()
         self._lease.end()
 

@@ -60,7 +60,7 @@ def test_a_store_in_memory_has_no_nodes(clock: ManualClock) -> None:
         liveness_of(read_address(":memory:"), clock)
 
 
-def test_going_without_a_fence_is_told(clock: ManualClock) -> None:
+def test_going_without_a_timer_is_told(clock: ManualClock) -> None:
     """P9: what is weaker is chosen by name, and shown."""
     telemetry = Telemetry()
 

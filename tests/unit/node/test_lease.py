@@ -1,4 +1,4 @@
-"""A node's own lease, on virtual time: what counts as an answer, when workers may run, and when the fence falls."""
+"""A node's own lease, on virtual time: what counts as an answer, when workers may run, and when the timer falls."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Line:
 
 
 @dataclass
-class Fence:
-    """A fence that notes where it stands."""
+class Timer:
+    """A timer that notes where it stands."""
 
     clock: LoopClock
     falls_at: float | None = None
@@ -92,7 +92,7 @@ class Case:
 
     loop: VirtualLoop
     line: Line
-    fence: Fence
+    timer: Timer
     lease: Lease
     running: asyncio.Task[None] | None = None
 
@@ -124,10 +124,10 @@ def make(runner: asyncio.Runner) -> Iterator[Make]:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         clock = LoopClock(loop)
-        line, fence = Line(loop, weather), Fence(clock)
+        line, timer = Line(loop, weather), Timer(clock)
         entropy, ms = SystemEntropy(clock), round(lease_s * 1_000)
-        lease = Lease(ms, line, fence, stops=stops, clock=clock, entropy=entropy, telemetry=Telemetry())
-        made.append(Case(loop, line, fence, lease))
+        lease = Lease(ms, line, timer, stops=stops, clock=clock, entropy=entropy, telemetry=Telemetry())
+        made.append(Case(loop, line, timer, lease))
         return made[-1]
 
     yield case
@@ -142,7 +142,7 @@ async def test_before_the_first_answer_nothing_may_run(make: Make) -> None:
     await case.at(2)
     assert not case.lease.is_good
     assert not case.lease.begin()
-    assert case.fence.was_armed == 0
+    assert case.timer.was_armed == 0
 
     await case.lease.good()
 
@@ -167,11 +167,11 @@ async def test_it_counts_from_before_the_send(make: Make) -> None:
 
     assert case.lease.begin()
 
-    assert case.fence.falls_at == 5.5
+    assert case.timer.falls_at == 5.5
     await case.at(2.2)
-    assert case.fence.falls_at == 5.5
+    assert case.timer.falls_at == 5.5
     await case.at(2.5)
-    assert case.fence.falls_at == 7.5
+    assert case.timer.falls_at == 7.5
 
 
 async def test_workers_are_stopped_before_the_kernel_would(make: Make) -> None:
@@ -183,25 +183,25 @@ async def test_workers_are_stopped_before_the_kernel_would(make: Make) -> None:
     lapsed_at = await case.lapses()
 
     assert lapsed_at == 5.0
-    assert case.fence.falls_at == 5.5
+    assert case.timer.falls_at == 5.5
     assert not case.lease.is_good
     assert not case.lease.begin()
 
 
-async def test_the_fence_stands_only_while_workers_may_be_there(make: Make) -> None:
+async def test_the_timer_stands_only_while_workers_may_be_there(make: Make) -> None:
     """A supervisor without workers need not die in a long outage."""
     case = make()
     await case.at(1)
-    assert case.fence.was_armed == 0
+    assert case.timer.was_armed == 0
     case.lease.begin()
 
     case.lease.end()
 
-    assert case.fence.falls_at is None
+    assert case.timer.falls_at is None
     await case.at(5)
-    assert case.fence.falls_at is None
+    assert case.timer.falls_at is None
     assert case.lease.begin()
-    assert case.fence.falls_at == 9.5
+    assert case.timer.falls_at == 9.5
 
 
 @pytest.mark.parametrize("begin", [0.002, 0.5, 1.0, 1.5, 1.9, 1.999])
@@ -258,7 +258,7 @@ async def test_while_nothing_runs_an_attempt_may_take_its_time(make: Make) -> No
 
     assert case.loop.now == 3
     assert case.lease.begin()
-    assert case.fence.falls_at == 5.5
+    assert case.timer.falls_at == 5.5
 
 
 async def test_after_a_long_outage_workers_may_run_again(make: Make) -> None:
@@ -272,9 +272,9 @@ async def test_after_a_long_outage_workers_may_run_again(make: Make) -> None:
     await case.lease.good()
 
     assert 60 <= case.loop.now < 62.1
-    assert case.fence.falls_at is None
+    assert case.timer.falls_at is None
     assert case.lease.begin()
-    assert case.fence.falls_at == pytest.approx(case.loop.now + 5.5, abs=0.01)
+    assert case.timer.falls_at == pytest.approx(case.loop.now + 5.5, abs=0.01)
 
 
 async def test_an_answer_to_what_was_sent_too_long_ago_is_none(make: Make) -> None:
@@ -289,7 +289,7 @@ async def test_an_answer_to_what_was_sent_too_long_ago_is_none(make: Make) -> No
     await asyncio.sleep(0)
 
     assert not case.lease.is_good
-    assert case.fence.falls_at == 5.5
+    assert case.timer.falls_at == 5.5
 
 
 async def test_an_older_answer_takes_nothing_back(make: Make) -> None:
@@ -299,11 +299,11 @@ async def test_an_older_answer_takes_nothing_back(make: Make) -> None:
     case.lease.begin()
 
     await case.at(2.6)
-    falls_at = case.fence.falls_at
+    falls_at = case.timer.falls_at
     await case.at(3)
 
     assert falls_at == 8.0
-    assert case.fence.falls_at == 8.0
+    assert case.timer.falls_at == 8.0
 
 
 async def test_a_node_that_others_have_closed_may_run_nothing(make: Make) -> None:
@@ -339,7 +339,7 @@ async def test_who_chose_to_run_without_a_store_never_lapses(make: Make) -> None
 
 @pytest.mark.parametrize("lease_s", [3, 8, 30, 600])
 async def test_all_lengths_scale_with_the_lease(make: Make, lease_s: float) -> None:
-    """One number to set; the margin between the fence and the judgement is a part of it."""
+    """One number to set; the margin between the timer and the judgement is a part of it."""
     case = make(outage(0.1, 10_000, hangs=True), lease_s)
     await case.at(0.1)
     case.lease.begin()
@@ -347,7 +347,7 @@ async def test_all_lengths_scale_with_the_lease(make: Make, lease_s: float) -> N
     lapsed_at = await case.lapses()
 
     assert lapsed_at == pytest.approx(lease_s * 5 / 8, abs=0.001)
-    assert case.fence.falls_at == pytest.approx(lease_s * 5.5 / 8, abs=0.001)
+    assert case.timer.falls_at == pytest.approx(lease_s * 5.5 / 8, abs=0.001)
     assert case.line.times[1] == pytest.approx(lease_s / 4, abs=0.001)
 
 

@@ -1,4 +1,4 @@
-"""When a node may be without its fence."""
+"""When a node may be without its timer."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Surroundings:
         await self.has_lapsed.wait()
 
     def begin(self) -> bool:
-        self.told.append("fence armed")
+        self.told.append("timer armed")
         self.is_good.clear()
         return True
 
     def end(self) -> None:
-        self.told.append("fence disarmed")
+        self.told.append("timer disarmed")
 
     def end_now(self, why: str) -> None:
         del why
@@ -56,7 +56,7 @@ def tend(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
     return asyncio.create_task(asyncio.sleep(0), name=name)
 
 
-async def test_the_fence_stands_until_the_last_worker_has_been_reaped() -> None:
+async def test_the_timer_stands_until_the_last_worker_has_been_reaped() -> None:
     """A SIGKILL on its way has killed nobody yet, and the kernel's timer may have to."""
     around: Any = Surroundings()
     shifts = Shifts(
@@ -81,5 +81,5 @@ async def test_the_fence_stands_until_the_last_worker_has_been_reaped() -> None:
         await asyncio.sleep(0)
     running.cancel()
 
-    assert before == ["fence armed", "workers killed"]
-    assert around.told == [*before, "workers reaped", "fence disarmed"]
+    assert before == ["timer armed", "workers killed"]
+    assert around.told == [*before, "workers reaped", "timer disarmed"]

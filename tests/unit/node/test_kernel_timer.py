@@ -11,24 +11,24 @@ import time
 import pytest
 
 from rota.errors import ConfigError
-from rota.node.fence import KernelFence, NoFence
+from rota.node.kernel_timer import KernelTimer, NoTimer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the timer is Linux's")
 
-FENCED = """
+WITH_TIMER = """
 import sys, time
-from rota.node.fence import KernelFence
+from rota.node.kernel_timer import KernelTimer
 def now(): return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-fence = KernelFence()
+timer = KernelTimer()
 {then}
 print(now(), flush=True)
 time.sleep(600)
 """
 
 
-def fenced(started: list[subprocess.Popen[bytes]], then: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a process that arms its fence as said; return it, and the instant when it had."""
-    process = subprocess.Popen([sys.executable, "-c", FENCED.format(then=then)], stdout=subprocess.PIPE)
+def with_timer(started: list[subprocess.Popen[bytes]], then: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a process that arms its timer as said; return it, and the instant when it had."""
+    process = subprocess.Popen([sys.executable, "-c", WITH_TIMER.format(then=then)], stdout=subprocess.PIPE)
     started.append(process)
     assert process.stdout is not None
     with process.stdout as stdout:
@@ -41,7 +41,7 @@ def boot_ns() -> int:
 
 def test_a_stopped_process_is_killed_on_time(started: list[subprocess.Popen[bytes]]) -> None:
     """That is what it is for: a stopped process cannot look at a clock."""
-    process, armed_at = fenced(started, "fence.arm(now() + 400_000_000)")
+    process, armed_at = with_timer(started, "timer.arm(now() + 400_000_000)")
 
     process.send_signal(signal.SIGSTOP)
 
@@ -51,8 +51,8 @@ def test_a_stopped_process_is_killed_on_time(started: list[subprocess.Popen[byte
 
 def test_arming_again_moves_it(started: list[subprocess.Popen[bytes]]) -> None:
     """Each renewal puts it off."""
-    then = "fence.arm(now() + 50_000_000); fence.arm(now() + 400_000_000)"
-    process, armed_at = fenced(started, then)
+    then = "timer.arm(now() + 50_000_000); timer.arm(now() + 400_000_000)"
+    process, armed_at = with_timer(started, then)
 
     assert process.wait(10) == -signal.SIGKILL
     assert boot_ns() - armed_at > 300_000_000
@@ -60,7 +60,7 @@ def test_arming_again_moves_it(started: list[subprocess.Popen[bytes]]) -> None:
 
 def test_an_instant_that_has_passed_is_now(started: list[subprocess.Popen[bytes]]) -> None:
     """Whoever was stopped between the look at the clock and the arming must not live on for it."""
-    process, said = fenced(started, "fence.arm(now() - 1)\nwhile True: pass")
+    process, said = with_timer(started, "timer.arm(now() - 1)\nwhile True: pass")
 
     assert process.wait(10) == -signal.SIGKILL
     assert said == 0
@@ -68,7 +68,7 @@ def test_an_instant_that_has_passed_is_now(started: list[subprocess.Popen[bytes]
 
 def test_disarmed_it_does_not_fall(started: list[subprocess.Popen[bytes]]) -> None:
     """A supervisor without workers may outlive its lease."""
-    process, _ = fenced(started, "fence.arm(now() + 300_000_000); fence.disarm()\ntime.sleep(0.4)")
+    process, _ = with_timer(started, "timer.arm(now() + 300_000_000); timer.disarm()\ntime.sleep(0.4)")
 
     assert process.poll() is None
 
@@ -77,9 +77,9 @@ def test_a_child_does_not_inherit_it() -> None:
     """It is the process's own; what ends a worker is the death of its supervisor."""
     code = """
 import os, time
-from rota.node.fence import KernelFence
-fence = KernelFence()
-fence.arm(time.clock_gettime_ns(time.CLOCK_BOOTTIME) + 100_000_000)
+from rota.node.kernel_timer import KernelTimer
+timer = KernelTimer()
+timer.arm(time.clock_gettime_ns(time.CLOCK_BOOTTIME) + 100_000_000)
 is_child = os.fork() == 0
 time.sleep(0.4)
 print("the child lives" if is_child else "the parent lives")
@@ -95,10 +95,10 @@ def test_process_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getpid", lambda: 1)
 
     with pytest.raises(ConfigError, match="rota run"):
-        KernelFence()
+        KernelTimer()
 
 
-def test_no_fence_does_nothing() -> None:
+def test_no_timer_does_nothing() -> None:
     """For those who chose it."""
-    NoFence().arm(1)
-    NoFence().disarm()
+    NoTimer().arm(1)
+    NoTimer().disarm()

@@ -1,4 +1,4 @@
-"""The fence: the kernel ends this process at an instant, whatever the process itself is doing.
+"""The kernel timer: the kernel ends this process at an instant, whatever the process itself is doing.
 
     arm(at) ── timer_create(CLOCK_BOOTTIME, SIGEV_SIGNAL, SIGKILL), absolute ── at ──▶ SIGKILL ──▶ PR_SET_PDEATHSIG: its workers
 
@@ -27,7 +27,7 @@ _SIGEV_SIGNAL = 0
 _TIMER_ABSTIME = 1
 
 
-class NoFence:
+class NoTimer:
     """Nothing falls: for ``on_store_loss="run"``, and for kernels that have no such timer."""
 
     def arm(self, at_ns: int) -> None:
@@ -37,7 +37,7 @@ class NoFence:
         """Do nothing."""
 
 
-class KernelFence:
+class KernelTimer:
     """A timer of the Linux kernel that kills the calling process.
 
     Args:
@@ -69,7 +69,7 @@ class KernelFence:
             raise OSError(ctypes.get_errno(), "timer_settime was refused")
 
 
-def has_fence() -> bool:
+def has_timer() -> bool:
     """Whether this kernel has the timer."""
     return sys.platform == "linux"
 
