@@ -34,8 +34,9 @@ NODES = ("one", "two", "three")
 PROCESSES = 2
 CONCURRENCY = 2
 JOB_S = 0.4
-BATCH = 6
+BATCH = 4
 EVERY_S = 0.25
+"""16 jobs a second, 6.4 hands: the two nodes that are left have 8, so that P6 holds, too."""
 PATIENCE_S = 60.0
 
 
