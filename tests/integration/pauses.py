@@ -34,9 +34,7 @@ NODES = ("one", "two", "three")
 PROCESSES = 2
 CONCURRENCY = 2
 JOB_S = 0.4
-BATCH = 4
 EVERY_S = 0.25
-"""16 jobs a second, 6.4 hands: the two nodes that are left have 8, so that P6 holds, too."""
 PATIENCE_S = 60.0
 
 
@@ -60,14 +58,14 @@ def now_s() -> float:
 
 
 @contextlib.contextmanager
-def load(cluster: PostgresCluster) -> Iterator[list[object]]:
-    """Submit jobs at a steady rate for as long as the block lasts; hand out the list of their tokens."""
+def load(cluster: PostgresCluster, rate: int) -> Iterator[list[object]]:
+    """Submit so many jobs a second for as long as the block lasts; hand out the list of their tokens."""
     tokens: list[object] = []
     over = threading.Event()
 
     def submit() -> None:
         while not over.wait(EVERY_S):
-            tokens.extend(cluster.tasks.beat_for.submit_many([JOB_S] * BATCH))
+            tokens.extend(cluster.tasks.beat_for.submit_many([JOB_S] * round(rate * EVERY_S)))
 
     thread = threading.Thread(target=submit)
     thread.start()
@@ -138,6 +136,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stops", type=int, default=10)
     parser.add_argument("--lease", type=float, default=8.0)
+    parser.add_argument("--rate", type=int, default=24, help="jobs a second; two nodes can do 20, three 30")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     chance, server = Random(given.seed), start_server()
@@ -151,7 +150,7 @@ def main() -> int:
             for name in NODES
         ]
         stops = []
-        with load(cluster) as tokens:
+        with load(cluster, given.rate) as tokens:
             for _ in range(given.stops):
                 node = chance.choice(nodes)
                 pids = [worker.pid for worker in node.workers]
