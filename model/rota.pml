@@ -14,7 +14,7 @@
  *     NO FALSE DEATH  a node is closed only a full lease after the last renewal that reached the store, and after the last
  *                     read that failed
  *     ALL RELEASED    a closed worker claims nothing; one that has been rescued holds nothing
- *     FENCED          nothing runs while no timer is armed
+ *     TIMED           nothing runs while no timer is armed
  *     NOT STUCK       when nothing more can happen, the job has been settled
  *
  * Mutants: -D with a name from an #ifdef below. Each must give a counterexample.
@@ -57,9 +57,9 @@
 #define FAST 15
 #endif
 
-#if defined(FENCE_AFTER_LEASE)
+#if defined(TIMER_AFTER_LEASE)
 #define KILL ((16 * K) / 11 + 1)
-#elif defined(FENCE_ONE_LATE)
+#elif defined(TIMER_ONE_LATE)
 #define KILL (K + 1)            /* `<=` for `<`: the last instant counts as good */
 #else
 #define KILL K                  /* 5.5 s, in ticks */
@@ -514,7 +514,7 @@ inline pass(o, rate) {
 proctype clock() {
 end:do
     :: d_step { !calm && !finished && !owes && (is_aging(0) || is_aging(1) || (up && since_good < KILL)) ->
-           assert(!alive[current] || !up || armed);         /* FENCED */
+           assert(!alive[current] || !up || armed);         /* TIMED */
            if
            :: up -> grow(since_good, 1, KILL);
                 if

@@ -13,7 +13,7 @@ NO_FALSE_DEATH = "since_"
 ALL_RELEASED = "target[o]"
 CLOSED_CLAIMS_NOTHING = "open[w]"
 SETTLED_ONCE = "recorded_claim"
-FENCED = "armed"
+TIMED = "armed"
 NOT_STUCK = "finished"
 
 
@@ -97,17 +97,17 @@ MUTANTS = [
         ("OBSERVERS=2", "BESIDE", "WORKERS=1", "SLOW_READS", "LONG_JOB"),
     ),
     Mutant("LEASE_ONE_EARLY", "`<` for `<=` at the end of a lease, by the observer", NO_FALSE_DEATH),
-    Mutant("FENCE_ONE_LATE", "`<=` for `<` at the end of what the holder may use", ONE_RUNNER),
+    Mutant("TIMER_ONE_LATE", "`<=` for `<` at the end of what the holder may use", ONE_RUNNER),
     Mutant(
         "ARMED_FROM_REPLY",
         "the kernel's timer is armed from the reply to a renewal, not from its sending",
         ONE_RUNNER,
         ("K=4",),
     ),
-    Mutant("FENCE_AFTER_LEASE", "the kernel's timer is longer than the lease", ONE_RUNNER),
+    Mutant("TIMER_AFTER_LEASE", "the kernel's timer is longer than the lease", ONE_RUNNER),
     Mutant("NO_TIMER", "the kernel has no timer: only the supervisor itself stops its workers", ONE_RUNNER),
     Mutant(
-        "DISARMED_BEFORE_REAP", "the timer is disarmed when the workers have been told to end, before the reap", FENCED
+        "DISARMED_BEFORE_REAP", "the timer is disarmed when the workers have been told to end, before the reap", TIMED
     ),
     Mutant("WORKERS_OUTLIVE", "workers go on when their supervisor has died", ONE_RUNNER),
     Mutant("DRIFT_AT_BOUND", "a clock runs 16/11 as fast as the node's", ONE_RUNNER),
