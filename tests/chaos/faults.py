@@ -16,7 +16,6 @@ from random import Random
 
 from tests.chaos.app import now_ns
 from tests.chaos.nodes import Node, Nodes
-from tests.chaos.place import FAKETIME
 
 LEASE_S = 8.0
 BOTH = frozenset({"sqlite", "postgres"})
@@ -164,7 +163,7 @@ async def join_and_leave(nodes: Nodes, chance: Random) -> bool:
 
 async def jump_clock(nodes: Nodes, chance: Random) -> bool:
     """Set one node's wall clock hours off."""
-    if not FAKETIME.exists():
+    if not nodes.place.fakes_clocks:
         return False
     node = await nodes.steady(chance)
     nodes.place.clock_of(node.name).write_text(f"{chance.choice(['+', '-'])}{chance.randint(1, 6)}h")
