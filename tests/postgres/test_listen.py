@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from rota.model.slot import place_of
 from rota.store.port import Store, Wake, Woken
 from rota.store.postgres.store import PostgresStore
 from rota.store.relay import relay, relay_folder
@@ -119,6 +120,23 @@ async def test_a_commit_sends_one_notification(server: PostgresServer) -> None:
         assert counts == {
             "submit": 1, "submit many": 1, "claim": 0, "settle": 1, "claim and settle": 1, "cancel": 1,
         }  # fmt: skip
+
+
+async def test_a_commit_that_names_too_many_slots_says_from_which_place_on(server: PostgresServer) -> None:
+    """A notification holds 7,999 bytes. Without the place, each bulk submit would send every worker to the beginning of its
+    lines, to read all that has died there.
+    """
+    async with open_through(server) as through:
+        shop, ear = through.shop, Ear(through.store, "worker-1")
+        await ear.until(_is_everything)
+        await through.store.submit([shop.job() for _ in range(5)])
+
+        await through.store.submit([shop.job(slot=slot) for slot in range(200)])
+
+        wake = await ear.until(_is_everything)
+        ear.stop()
+        places = sorted(place_of(job.priority, job.seq) for job in await (await shop.worker()).claim())
+        assert wake.from_place == places[-200]
 
 
 async def test_a_node_listens_once(server: PostgresServer, tmp_path: Path) -> None:

@@ -320,6 +320,7 @@ class Wake(Struct, frozen=True):
 
     Attributes:
         woken: Slots with work; ``None`` means "look everywhere".
+        from_place: With ``None``: nothing before this place in any line has become claimable.
         cancels: Tokens of running jobs whose cancellation was asked for.
         settled: Tokens that have been settled; ``None`` means "look".
         is_epoch: The ring has changed.
@@ -331,6 +332,7 @@ class Wake(Struct, frozen=True):
     settled: Sequence[bytes] | None = ()
     is_epoch: bool = False
     is_alone: bool = False
+    from_place: int = 0
 
 
 class Intake(Protocol):

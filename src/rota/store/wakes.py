@@ -36,6 +36,8 @@ _EVERYTHING: Final = Wake(woken=None, settled=None)
 _SLOTS_MAX: Final = 1_024
 """Slots that are named one by one when wake-ups are taken together; more of them are "everywhere"."""
 
+_LAST_PLACE: Final = (1 << 63) - 1
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Wake)
 
@@ -51,6 +53,13 @@ def parts_for(kind: str, wake: Wake) -> Wake | None:
     return None
 
 
+def lowest_place(wake: Wake) -> int:
+    """Return the place before which a wake-up says nothing; the last that there can be if it names no slot."""
+    if wake.woken is None:
+        return wake.from_place
+    return min((news.place for news in wake.woken), default=_LAST_PLACE)
+
+
 def merged(first: Wake, second: Wake) -> Wake:
     """Return one wake-up that says what two say: of each slot the lowest place."""
     woken: dict[tuple[int, int], Woken] | None = None
@@ -60,9 +69,12 @@ def merged(first: Wake, second: Wake) -> Wake:
             known = woken.get((news.queue_id, news.slot))
             if known is None or news.place < known.place:
                 woken[news.queue_id, news.slot] = news
+        if len(woken) > _SLOTS_MAX:
+            woken = None
     is_settled_known = first.settled is not None and second.settled is not None
     return Wake(
-        woken=None if woken is None or len(woken) > _SLOTS_MAX else list(woken.values()),
+        woken=None if woken is None else list(woken.values()),
+        from_place=min(lowest_place(first), lowest_place(second)) if woken is None else 0,
         cancels=[*first.cancels, *second.cancels],
         settled=[*(first.settled or ()), *(second.settled or ())] if is_settled_known else None,
         is_epoch=first.is_epoch or second.is_epoch,
@@ -196,7 +208,9 @@ def _datagram(wake: Wake) -> bytes:
     if len(data) > _DATAGRAM_MAX:
         woken = None if wake.woken else wake.woken
         settled = None if wake.settled else wake.settled
-        data = _encoder.encode(Wake(woken=woken, settled=settled, is_epoch=wake.is_epoch, is_alone=wake.is_alone))
+        place = lowest_place(wake) if woken is None else 0
+        rest = Wake(woken=woken, settled=settled, is_epoch=wake.is_epoch, is_alone=wake.is_alone, from_place=place)
+        data = _encoder.encode(rest)
     return data
 
 

@@ -107,12 +107,12 @@ class Claimer:
         """Look again: the hands have room, or something else changed."""
         self._news.set()
 
-    def heard(self, woken: Sequence[Woken] | None) -> None:
-        """Take the news that slots have work; ``None`` means "look everywhere"."""
+    def heard(self, woken: Sequence[Woken] | None, from_place: int = 0) -> None:
+        """Take the news that slots have work; ``None`` means "look everywhere, from this place on"."""
         now_s = self._loop.time()
         if woken is None:
             for line in self._lines:
-                line.slots.suspect_all()
+                line.heard_everything(from_place, now_s)
         else:
             for news in woken:
                 named = self._by_id.get(news.queue_id)

@@ -74,11 +74,7 @@ class QueueLine:
         if now_s >= self.sweep_at or (self.next_due_at is not None and self.next_due_at <= now_us):
             self.sweep_at = now_s + SWEEP_S
             self.next_due_at = self.retry_at = None
-            if self._reset_s is None and now_s >= self.reset_at:
-                self._reset_s = 0.0
-                self.slots.suspect_all()
-            else:
-                self.slots.suspect_own()
+            self._suspect_all(now_s)
             return True
         if self.retry_at is not None:
             if now_s < self.retry_at:
@@ -94,6 +90,24 @@ class QueueLine:
             return False
         self.retry_at = None
         return True
+
+    def heard_everything(self, from_place: int, now_s: float) -> None:
+        """Take the news that any slot may have work, from this place on; 0 when nobody knows from which."""
+        if self.is_paused:
+            self.slots.suspect_all()
+        elif from_place > 0:
+            self.slots.suspect_own(from_place)
+        else:
+            self._suspect_all(now_s)
+        self.retry_at = None
+
+    def _suspect_all(self, now_s: float) -> None:
+        """Look everywhere; from the beginning of the lines if that was not too long ago for what it costs."""
+        if self._reset_s is None and now_s >= self.reset_at:
+            self._reset_s = 0.0
+            self.slots.suspect_all()
+        else:
+            self.slots.suspect_own()
 
     def probed(self, took_s: float, now_s: float) -> None:
         """Take how long a claim from own slots took: the next look from the beginning comes only after a rest."""

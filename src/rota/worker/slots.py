@@ -26,6 +26,8 @@ from rota.model.limits import SLOT_COUNT
 from rota.model.slot import place_of
 
 _WINDOW_MIN = 32
+_NO_PLACE = 1 << 63
+"""Beyond every place: news that name none."""
 
 
 class SlotBook:
@@ -40,7 +42,7 @@ class SlotBook:
         self._suspects: dict[int, None] = {}
         self._cursors: dict[int, int] = {}
         self._window = SLOT_COUNT
-        self._woken: set[int] | None = None
+        self._woken: dict[int, int] | None = None
         self._unswept: set[int] = set()
         self._unstaged: set[int] = set()
         self.set_own(own)
@@ -62,17 +64,28 @@ class SlotBook:
 
     def suspect_all(self) -> None:
         """Look everywhere, from the beginning of each line."""
-        self._cursors.clear()
         self._unswept = set(self.own)
-        self.suspect_own()
+        self.suspect_own(0)
 
-    def suspect_own(self) -> None:
-        """Look everywhere, from where each line may have something as far as is known."""
-        self._suspects = dict.fromkeys(sorted(self.own))
-        self._unstaged = set(self.own)
+    def suspect_own(self, from_place: int = _NO_PLACE) -> None:
+        """Look everywhere, from where each line may have something as far as is known.
+
+        Args:
+            from_place: The lowest place that may have become claimable in any of them.
+        """
+        own, cursors = self.own, self._cursors
+        self._suspects = dict.fromkeys(sorted(own))
+        self._unstaged = set(own)
         self._window = SLOT_COUNT
+        if from_place == 0:
+            cursors.clear()
+        else:
+            for slot, cursor in cursors.items():
+                if cursor > from_place:
+                    cursors[slot] = from_place
         if self._woken is not None:
-            self._woken.update(self.own)
+            before = self._woken
+            self._woken = {slot: min(before.get(slot, from_place), from_place) for slot in own}
 
     def heard(self, slot: int, place: int) -> bool:
         """Take the news that something at ``place`` may be claimable. Returns whether the slot is ours."""
@@ -83,7 +96,7 @@ class SlotBook:
         if self._cursors.get(slot, 0) > place:
             self._cursors[slot] = place
         if self._woken is not None:
-            self._woken.add(slot)
+            self._woken[slot] = min(self._woken.get(slot, place), place)
         return True
 
     def next_probe(self) -> tuple[list[int], list[int]]:
@@ -91,7 +104,7 @@ class SlotBook:
         slots = list(self._suspects)
         if len(slots) > self._window:
             slots = slots[: self._window]
-        self._woken = set()
+        self._woken = {}
         cursors = self._cursors
         return slots, [cursors.get(slot, 0) for slot in slots]
 
@@ -113,15 +126,14 @@ class SlotBook:
             skipped: Slots that could not be staged; they stay suspects.
             is_full: As many came as were asked for, so a slot that gave none may still have some.
         """
-        woken, self._woken = self._woken or set(), None
+        woken, self._woken = self._woken or {}, None
         suspects, cursors = self._suspects, self._cursors
         gave: dict[int, int] = {}
         for job in jobs:
             gave[job.slot] = place_of(job.priority, job.seq)
         for slot, place in gave.items():
-            if slot not in woken:
-                cursors[slot] = place + 1
-        keep = woken.union(skipped)
+            cursors[slot] = min(place + 1, woken.get(slot, _NO_PLACE))
+        keep = {*woken, *skipped}
         self._unstaged.difference_update([slot for slot in slots if slot not in keep])
         seen = _up_to_last(slots, gave) if is_full else slots
         self._unswept.difference_update(seen)

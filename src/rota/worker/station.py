@@ -123,7 +123,7 @@ class Station:
     def heard(self, wake: Wake) -> None:
         """Take a wake-up."""
         if wake.woken is None or wake.woken:
-            self.claimer.heard(wake.woken)
+            self.claimer.heard(wake.woken, wake.from_place)
         for token in wake.cancels:
             if (job := self.holdings.jobs.get(token)) is not None:
                 self.hands.cancel(job)

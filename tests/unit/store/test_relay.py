@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 
 from rota.store.port import Wake, Woken
 from rota.store.relay import Relay, relay, relay_folder
-from rota.store.wakes import Sockets, merged
+from rota.store.wakes import Sockets, lowest_place, merged
 
 woken = st.none() | st.lists(st.builds(Woken, st.integers(1, 2), st.integers(0, 3), st.integers(0, 9)), max_size=6)
 tokens = st.lists(st.binary(min_size=1, max_size=2), max_size=3)
-wakes = st.builds(Wake, woken, tokens, st.none() | tokens, st.booleans(), st.booleans())
+wakes = st.builds(Wake, woken, tokens, st.none() | tokens, st.booleans(), st.booleans(), st.integers(0, 9))
 
 
 def claims_less(says: Wake, than: Wake) -> bool:
     """Whether a listener who heard ``says`` could overlook something that ``than`` told."""
+    if says.woken is None and says.from_place > lowest_place(than):
+        return True
     if says.woken is not None:
         if than.woken is None:
             return True
@@ -52,6 +54,8 @@ def test_two_taken_together_say_no_more_than_they_must(first: Wake, second: Wake
     """To look everywhere for nothing is what the names of slots are there to spare."""
     both = merged(first, second)
 
+    if both.woken is None:
+        assert both.from_place == min(lowest_place(first), lowest_place(second))
     assert (both.woken is None) == (first.woken is None or second.woken is None)
     assert len({(news.queue_id, news.slot) for news in both.woken or ()}) == len(both.woken or ())
 

@@ -193,3 +193,18 @@ def test_news_of_others_slots_do_not_shorten_the_rest_after_a_long_look_there() 
     line.heard_elsewhere(1.1, 0.0)
 
     assert line.steal_at == 1.0 + rest_s(0.5)
+
+
+def test_being_told_to_look_everywhere_does_not_shorten_the_rest_after_a_long_look() -> None:
+    """A busy worker's socket overflows now and then, and each time it is told so."""
+    line = quiet_line()
+    line.probed(0.5, 0.5)
+    line.slots.heard(3, 0)
+    slots, _ = line.slots.next_probe()
+    line.slots.told(slots, [claimed(3, 40)], [], is_full=False)
+
+    line.heard_everything(0, 0.6)
+
+    slots, cursors = line.slots.next_probe()
+    assert len(slots) == 8
+    assert dict(zip(slots, cursors, strict=True))[3] == place_of(0, 41)

@@ -69,7 +69,30 @@ def test_news_of_a_lower_place_during_a_probe_is_not_lost_to_its_answer() -> Non
 
     book.told(slots, [claimed(1, seq=40)], [], is_full=False)
 
-    assert book.next_probe()[1] == [0]
+    assert book.next_probe()[1] == [place_of(0, 7)]
+
+
+def test_a_look_everywhere_from_a_place_on_lowers_cursors_no_further() -> None:
+    """A bulk submit names more slots than a notification holds. What has died before it need not be read again."""
+    book = SlotBook([1, 2])
+    slots, _ = book.next_probe()
+    book.told(slots, [claimed(1, seq=40), claimed(2, seq=20)], [], is_full=False)
+    drained(book)
+
+    book.suspect_own(place_of(0, 30))
+
+    assert book.next_probe() == ([1, 2], [place_of(0, 30), place_of(0, 21)])
+
+
+def test_a_look_everywhere_during_a_probe_keeps_all_slots_and_its_place() -> None:
+    """Producers tell of something all the time: cursors must move on all the same."""
+    book = SlotBook([1, 2])
+    slots, _ = book.next_probe()
+    book.suspect_own(place_of(0, 90))
+
+    book.told(slots, [claimed(1, seq=40)], [], is_full=False)
+
+    assert dict(zip(*book.next_probe(), strict=True)) == {1: place_of(0, 41), 2: 0}
 
 
 def test_a_full_answer_clears_nothing_and_turns_the_line() -> None:

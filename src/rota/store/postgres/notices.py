@@ -1,8 +1,8 @@
 """What a notification says: JSON, as our functions write it and as ``tell`` does.
 
-    {"w": [[queue, slot, place], …] | null, "c": [token, …], "s": [token, …] | null, "e": bool, "a": bool}
+    {"w": [[queue, slot, place], …] | null, "p": place, "c": [token, …], "s": [token, …] | null, "e": bool, "a": bool}
 
-Null is "look everywhere": a notification holds 7,999 bytes.
+Null is "look everywhere", from place ``p`` on: a notification holds 7,999 bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from msgspec import Struct
 from rota.errors import RotaError
 from rota.model.token import token_from_text, token_text
 from rota.store.port import Wake, Woken
+from rota.store.wakes import lowest_place
 
 EVERYTHING: Final = Wake(woken=None, settled=None, is_epoch=True, is_alone=True)
 """What is told when nobody knows what was missed."""
@@ -31,6 +32,7 @@ class _News(Struct, omit_defaults=True):
     s: list[str] | None = []
     e: bool = False
     a: bool = False
+    p: int = 0
 
 
 _decoder = msgspec.json.Decoder(_News)
@@ -46,6 +48,7 @@ def read(text: str) -> Wake:
             settled=None if news.s is None else [token_from_text(each) for each in news.s],
             is_epoch=news.e,
             is_alone=news.a,
+            from_place=news.p,
         )
     except (msgspec.DecodeError, RotaError):
         return EVERYTHING
@@ -59,9 +62,11 @@ def written(wake: Wake) -> str:
         s=None if wake.settled is None else [token_text(token) for token in wake.settled],
         e=wake.is_epoch,
         a=wake.is_alone,
+        p=wake.from_place,
     )
     text = msgspec.json.encode(news).decode()
     if len(text) > _TEXT_BYTES_MAX:
+        news.p = lowest_place(wake)
         news.w, news.s, news.c = None, None, news.c[:_CANCELS_MAX]
         text = msgspec.json.encode(news).decode()
     return text

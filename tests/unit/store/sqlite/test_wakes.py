@@ -176,7 +176,7 @@ async def test_a_wake_up_that_names_too_much_says_everything(tmp_path: Path) -> 
         )
     )
 
-    assert await worker.next() == Wake(woken=None, is_epoch=True)
+    assert await worker.next() == Wake(woken=None, is_epoch=True, from_place=2**59)
     assert await waiting.next() == Wake(settled=None)
     wakes.close()
 

@@ -9,8 +9,9 @@
 CREATE FUNCTION tell_wakes(p_queues smallint[], p_slots smallint[], p_places bigint[], p_settled uuid[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    -- A notification holds 7,999 bytes; what does not fit is said as "look everywhere".
+    -- A notification holds 7,999 bytes; what does not fit is said as "look everywhere, from this place on".
     woken text := 'null';
+    lowest text := '';
     settled text := 'null';
 BEGIN
     IF p_slots IS NULL AND p_settled IS NULL THEN
@@ -23,12 +24,14 @@ BEGIN
     ELSIF cardinality(p_slots) <= 120 THEN
         SELECT '[' || string_agg(format('[%s,%s,%s]', u.q, u.s, u.p), ',') || ']' INTO woken
           FROM unnest(p_queues, p_slots, p_places) u(q, s, p);
+    ELSE
+        lowest := ',"p":' || (SELECT min(p) FROM unnest(p_places) p);
     END IF;
     IF p_settled IS NULL THEN
         settled := '[]';
     ELSIF cardinality(p_settled) <= 100 THEN
         settled := '["' || array_to_string(p_settled, '","') || '"]';
     END IF;
-    PERFORM pg_notify(current_schema(), '{"w":' || woken || ',"s":' || settled || '}');
+    PERFORM pg_notify(current_schema(), '{"w":' || woken || lowest || ',"s":' || settled || '}');
 END
 $$;
