@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -q -n 2 --dist worksteal --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
 TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/typing tests/integration/test_readme.py
 
-.PHONY: help demo test test-oldest test-newest test-pooler check fix model sim chaos bench power lock clean
+.PHONY: help demo test test-oldest test-newest test-pooler check fix model mutants sim chaos bench power lock clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
@@ -61,8 +61,11 @@ sim: $(VENV)/.dev  ## whole clusters on virtual time, from seeds, on all cores: 
 chaos: $(VENV)/.dev  ## real nodes under load while processes, servers, networks and disks fail: ENGINE=sqlite or postgres, MINUTES=n
 	@$(BIN)/python -m tests.chaos --engine $(or $(ENGINE),sqlite) --minutes $(or $(MINUTES),1) $(MORE)
 
-model: $(VENV)/.dev  ## search model/rota.pml with Spin under all bounds, minutes, and for each mutant's counterexample. FLAGS=… for one search and its trail
+model: $(VENV)/.dev  ## search model/rota.pml with Spin under all bounds, some minutes; FLAGS=… for one search and its trail
 	@$(BIN)/python -m tests.model $(FLAGS)
+
+mutants: $(VENV)/.dev  ## break the protocol in each known way, see who notices, and write docs/mutants.md; NAMES=… for some
+	@$(BIN)/python -m tests.mutants $(NAMES)
 
 bench: $(VENV)/.dev $(if $(filter sqlite,$(ENGINE)),,$(VENV)-bench/.bench)  ## rota beside its peers, in one run; ENGINE=sqlite or postgres, ONLY=drain1,pickup, RUNS=1
 	@ENGINE=$(ENGINE) $(BIN)/python -m bench $(ONLY)
