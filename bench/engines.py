@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.database import Database
 from bench.huey_side import HueySide
 from bench.peer_side import PgqueuerSide, ProcrastinateSide
 from bench.postgres_rows import POSTGRES_ROWS
@@ -25,9 +26,11 @@ SETTINGS = {
     "full_page_writes": "on",
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
+    "min_wal_size": "4GB",
     "max_connections": "700",
 }
-"""Durable. A checkpoint in the middle of a run would hit one side by chance: there is room for none but those asked for."""
+"""Durable. A checkpoint in the middle of a run would hit one side by chance: there is room for none but those asked for. A
+server that has been up for a while has files for its write-ahead log, and does not make new ones all the time: these stay."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def sides_of(engine: Engine, scratch: Path) -> Iterator[Mapping[str, Side]]:
         return
     scratch.mkdir(parents=True, exist_ok=True)
     url = os.environ.get(VARIABLE)
-    server = PostgresServer(url) if url else PostgresServer.start_own(settings=SETTINGS, folder=scratch)
+    server = PostgresServer(url) if url else _own_server(scratch)
     sides: dict[str, Side] = {
         side.name: side
         for side in (
@@ -85,3 +88,18 @@ def sides_of(engine: Engine, scratch: Path) -> Iterator[Mapping[str, Side]]:
                 side.database.drop()
         server.stop()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _own_server(scratch: Path) -> PostgresServer:
+    """Start one on the disk of the checkout, if its user may go there; with files for its write-ahead log."""
+    is_reachable = os.geteuid() != 0 or all(part.stat().st_mode & 0o001 for part in (scratch, *scratch.parents))
+    server = PostgresServer.start_own(settings=SETTINGS, folder=scratch if is_reachable else None)
+    database = Database(server.url, "bench_warm")
+    database.recreate()
+    database.execute(
+        "CREATE TABLE filler AS SELECT repeat(md5(n::text), 30) AS text FROM generate_series(1, 1000000) n",
+        "DROP TABLE filler",
+        "CHECKPOINT",
+    )
+    database.drop()
+    return server
