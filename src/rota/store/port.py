@@ -320,6 +320,7 @@ class Wake(Struct, frozen=True):
 
     Attributes:
         woken: Slots with work; ``None`` means "look everywhere".
+        is_staged: None of the slots needs to be staged for what was told of them.
         from_place: With ``None``: nothing before this place in any line has become claimable.
         cancels: Tokens of running jobs whose cancellation was asked for.
         settled: Tokens that have been settled; ``None`` means "look".
@@ -333,6 +334,7 @@ class Wake(Struct, frozen=True):
     is_epoch: bool = False
     is_alone: bool = False
     from_place: int = 0
+    is_staged: bool = False
 
 
 class Intake(Protocol):

@@ -60,6 +60,11 @@ def lowest_place(wake: Wake) -> int:
     return min((news.place for news in wake.woken), default=_LAST_PLACE)
 
 
+def _is_staged(wake: Wake) -> bool:
+    """Whether nothing needs to be staged for what a wake-up tells; nothing is told if it names no slot."""
+    return wake.is_staged or (wake.woken is not None and not wake.woken)
+
+
 def merged(first: Wake, second: Wake) -> Wake:
     """Return one wake-up that says what two say: of each slot the lowest place."""
     woken: dict[tuple[int, int], Woken] | None = None
@@ -74,6 +79,7 @@ def merged(first: Wake, second: Wake) -> Wake:
     is_settled_known = first.settled is not None and second.settled is not None
     return Wake(
         woken=None if woken is None else list(woken.values()),
+        is_staged=_is_staged(first) and _is_staged(second),
         from_place=min(lowest_place(first), lowest_place(second)) if woken is None else 0,
         cancels=[*first.cancels, *second.cancels],
         settled=[*(first.settled or ()), *(second.settled or ())] if is_settled_known else None,
@@ -209,7 +215,14 @@ def _datagram(wake: Wake) -> bytes:
         woken = None if wake.woken else wake.woken
         settled = None if wake.settled else wake.settled
         place = lowest_place(wake) if woken is None else 0
-        rest = Wake(woken=woken, settled=settled, is_epoch=wake.is_epoch, is_alone=wake.is_alone, from_place=place)
+        rest = Wake(
+            woken=woken,
+            settled=settled,
+            is_epoch=wake.is_epoch,
+            is_alone=wake.is_alone,
+            from_place=place,
+            is_staged=wake.is_staged,
+        )
         data = _encoder.encode(rest)
     return data
 

@@ -107,16 +107,16 @@ class Claimer:
         """Look again: the hands have room, or something else changed."""
         self._news.set()
 
-    def heard(self, woken: Sequence[Woken] | None, from_place: int = 0) -> None:
+    def heard(self, woken: Sequence[Woken] | None, from_place: int = 0, *, is_staged: bool = False) -> None:
         """Take the news that slots have work; ``None`` means "look everywhere, from this place on"."""
         now_s = self._loop.time()
         if woken is None:
             for line in self._lines:
-                line.heard_everything(from_place, now_s)
+                line.heard_everything(from_place, now_s, is_staged=is_staged)
         else:
             for news in woken:
                 named = self._by_id.get(news.queue_id)
-                if named is not None and not named.heard(news.slot, news.place):
+                if named is not None and not named.heard(news.slot, news.place, is_staged=is_staged):
                     named.heard_elsewhere(now_s, self._entropy.uniform(0, 1))
         self._news.set()
 

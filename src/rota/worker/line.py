@@ -82,21 +82,21 @@ class QueueLine:
             self.retry_at = None
         return self.slots.has_suspects
 
-    def heard(self, slot: int, place: int) -> bool:
+    def heard(self, slot: int, place: int, *, is_staged: bool = False) -> bool:
         """Take the news that something in a slot may be claimable. Returns whether the slot is this worker's."""
         if self.is_paused:
             self.slots.suspect_all()
-        elif not self.slots.heard(slot, place):
+        elif not self.slots.heard(slot, place, is_staged=is_staged):
             return False
         self.retry_at = None
         return True
 
-    def heard_everything(self, from_place: int, now_s: float) -> None:
+    def heard_everything(self, from_place: int, now_s: float, *, is_staged: bool = False) -> None:
         """Take the news that any slot may have work, from this place on; 0 when nobody knows from which."""
         if self.is_paused:
             self.slots.suspect_all()
         elif from_place > 0:
-            self.slots.suspect_own(from_place)
+            self.slots.suspect_own(from_place, is_staged=is_staged)
         else:
             self._suspect_all(now_s)
         self.retry_at = None

@@ -67,15 +67,17 @@ class SlotBook:
         self._unswept = set(self.own)
         self.suspect_own(0)
 
-    def suspect_own(self, from_place: int = _NO_PLACE) -> None:
+    def suspect_own(self, from_place: int = _NO_PLACE, *, is_staged: bool = False) -> None:
         """Look everywhere, from where each line may have something as far as is known.
 
         Args:
             from_place: The lowest place that may have become claimable in any of them.
+            is_staged: Nothing needs to be staged for that.
         """
         own, cursors = self.own, self._cursors
         self._suspects = dict.fromkeys(sorted(own))
-        self._unstaged = set(own)
+        if not is_staged:
+            self._unstaged = set(own)
         self._window = SLOT_COUNT
         if from_place == 0:
             cursors.clear()
@@ -87,12 +89,13 @@ class SlotBook:
             before = self._woken
             self._woken = {slot: min(before.get(slot, from_place), from_place) for slot in own}
 
-    def heard(self, slot: int, place: int) -> bool:
-        """Take the news that something at ``place`` may be claimable. Returns whether the slot is ours."""
+    def heard(self, slot: int, place: int, *, is_staged: bool = False) -> bool:
+        """Take the news that something at ``place`` may be claimable, staged or not. Returns whether the slot is ours."""
         if slot not in self.own:
             return False
         self._suspects.setdefault(slot)
-        self._unstaged.add(slot)
+        if not is_staged:
+            self._unstaged.add(slot)
         if self._cursors.get(slot, 0) > place:
             self._cursors[slot] = place
         if self._woken is not None:

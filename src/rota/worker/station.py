@@ -123,7 +123,7 @@ class Station:
     def heard(self, wake: Wake) -> None:
         """Take a wake-up."""
         if wake.woken is None or wake.woken:
-            self.claimer.heard(wake.woken, wake.from_place)
+            self.claimer.heard(wake.woken, wake.from_place, is_staged=wake.is_staged)
         for token in wake.cancels:
             if (job := self.holdings.jobs.get(token)) is not None:
                 self.hands.cancel(job)
@@ -136,7 +136,7 @@ class Station:
         if last.started_at is not None and last.ended_at is not None:
             self._pace.ran(max(0, last.ended_at - last.started_at))
         if answer.woken:
-            self.claimer.heard(answer.woken)
+            self.claimer.heard(answer.woken, is_staged=not answer.skipped)
         for outcome in batch:
             if outcome.due_at is not None:
                 self.claimer.note_due(outcome.due_at)

@@ -18,11 +18,15 @@ from rota.store.wakes import Sockets, lowest_place, merged
 
 woken = st.none() | st.lists(st.builds(Woken, st.integers(1, 2), st.integers(0, 3), st.integers(0, 9)), max_size=6)
 tokens = st.lists(st.binary(min_size=1, max_size=2), max_size=3)
-wakes = st.builds(Wake, woken, tokens, st.none() | tokens, st.booleans(), st.booleans(), st.integers(0, 9))
+wakes = st.builds(
+    Wake, woken, tokens, st.none() | tokens, st.booleans(), st.booleans(), st.integers(0, 9), st.booleans()
+)
 
 
 def claims_less(says: Wake, than: Wake) -> bool:
     """Whether a listener who heard ``says`` could overlook something that ``than`` told."""
+    if says.is_staged and not than.is_staged and than.woken != []:
+        return True
     if says.woken is None and says.from_place > lowest_place(than):
         return True
     if says.woken is not None:

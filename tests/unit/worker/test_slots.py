@@ -178,3 +178,15 @@ def test_a_look_everywhere_stages_everywhere() -> None:
     book.suspect_own()
 
     assert book.unstaged([1, 2]) == [1, 2]
+
+
+def test_what_is_told_to_be_staged_is_not_staged_again() -> None:
+    """A job without a key, or a key's next one that the settle has made its head."""
+    book = SlotBook([1, 2])
+    drained(book)
+
+    book.heard(1, 7, is_staged=True)
+    book.suspect_own(9, is_staged=True)
+    book.heard(2, 7)
+
+    assert book.unstaged([1, 2]) == [2]

@@ -1,8 +1,10 @@
 """What a notification says: JSON, as our functions write it and as ``tell`` does.
 
-    {"w": [[queue, slot, place], …] | null, "p": place, "c": [token, …], "s": [token, …] | null, "e": bool, "a": bool}
+    {"w": [[queue, slot, place], …] | null, "p": place, "r": bool,
+     "c": [token, …], "s": [token, …] | null, "e": bool, "a": bool}
 
-Null is "look everywhere", from place ``p`` on: a notification holds 7,999 bytes.
+``r`` is "ready": nothing needs to be staged. Null is "look everywhere", from place ``p`` on: a notification holds 7,999
+bytes.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ class _News(Struct, omit_defaults=True):
     e: bool = False
     a: bool = False
     p: int = 0
+    r: bool = False
 
 
 _decoder = msgspec.json.Decoder(_News)
@@ -49,6 +52,7 @@ def read(text: str) -> Wake:
             is_epoch=news.e,
             is_alone=news.a,
             from_place=news.p,
+            is_staged=news.r,
         )
     except (msgspec.DecodeError, RotaError):
         return EVERYTHING
@@ -63,6 +67,7 @@ def written(wake: Wake) -> str:
         e=wake.is_epoch,
         a=wake.is_alone,
         p=wake.from_place,
+        r=wake.is_staged,
     )
     text = msgspec.json.encode(news).decode()
     if len(text) > _TEXT_BYTES_MAX:

@@ -125,7 +125,7 @@ BEGIN
 
     -- Whoever staged something and left it (a full claim, a task that this worker does not know) tells the others.
     IF staged.woken_slots IS NOT NULL THEN
-        PERFORM tell_wakes(array_agg(p_queue), array_agg(w.s), array_agg(w.p), NULL)
+        PERFORM tell_wakes(array_agg(p_queue), array_agg(w.s), array_agg(w.p), NULL, true)
            FROM unnest(staged.woken_slots, staged.woken_places) w(s, p)
           WHERE (SELECT true FROM live l
                   WHERE l.queue_id = p_queue AND l.slot = w.s AND l.place >= w.p

@@ -80,6 +80,6 @@ BEGIN
         woken_slots := woken_slots || kept.woken_slots;
         woken_places := woken_places || kept.woken_places;
     END IF;
-    PERFORM tell_wakes(woken_queues, woken_slots, woken_places, settled);
+    PERFORM tell_wakes(woken_queues, woken_slots, woken_places, settled, skipped IS NULL);
 END
 $$;

@@ -36,6 +36,7 @@ BEGIN
     IF p_key IS NOT NULL AND p_due_at IS NULL THEN
         INSERT INTO turns (queue_id, slot, key, since) VALUES (p_queue, woken_slot, p_key, now_us);
     END IF;
-    PERFORM pg_notify(current_schema(), format('{"w":[[%s,%s,%s]]}', p_queue, woken_slot, woken_place));
+    PERFORM pg_notify(current_schema(), format('{"w":[[%s,%s,%s]]%s}', p_queue, woken_slot, woken_place,
+        CASE WHEN p_key IS NULL AND p_due_at IS NULL THEN ',"r":true' END));
 END
 $$;

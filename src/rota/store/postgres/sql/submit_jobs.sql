@@ -18,6 +18,7 @@ DECLARE
     now_us bigint := coalesce(p_now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
     -- A job that falls due this soon is worth a wake-up: its worker sets a timer. Later ones are found by polling.
     soon CONSTANT bigint := 5000000;
+    has_more boolean;
 BEGIN
     IF p_oldest_ms < now_us / 1000 - p_skew_ms OR p_newest_ms > now_us / 1000 + p_skew_ms THEN
         RAISE EXCEPTION 'a token is off by more than % ms', p_skew_ms USING ERRCODE = 'RO105';
@@ -36,7 +37,7 @@ BEGIN
                WITH ORDINALITY
                u(token, queue_id, task_id, hash16, key, priority, due_at, expires_at, payload, codec, meta, o)
          ORDER BY u.o
-     RETURNING queue_id, slot, key, due_at, place
+     RETURNING queue_id, slot, key, due_at, place, ready
     ), a AS (
         INSERT INTO turns (queue_id, slot, key, since)
         SELECT DISTINCT i.queue_id, i.slot, i.key, now_us FROM i WHERE i.key IS NOT NULL AND i.due_at IS NULL
@@ -46,7 +47,9 @@ BEGIN
          WHERE i.due_at IS NULL OR i.due_at <= now_us + soon
          GROUP BY i.queue_id, i.slot
     )
-    SELECT array_agg(w.queue_id), array_agg(w.slot), array_agg(w.place) INTO woken_queues, woken_slots, woken_places FROM w;
-    PERFORM tell_wakes(woken_queues, woken_slots, woken_places, NULL);
+    SELECT array_agg(w.queue_id), array_agg(w.slot), array_agg(w.place), (SELECT true FROM i WHERE NOT i.ready LIMIT 1) IS NOT NULL
+      INTO woken_queues, woken_slots, woken_places, has_more
+      FROM w;
+    PERFORM tell_wakes(woken_queues, woken_slots, woken_places, NULL, NOT has_more);
 END
 $$;

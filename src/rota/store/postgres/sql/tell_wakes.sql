@@ -1,17 +1,22 @@
 -- tell_wakes: tell every listener which slots have work and which jobs were settled, when this transaction commits.
 --
--- Takes    p_queues smallint[] · p_slots smallint[] · p_places bigint[] (side by side) · p_settled uuid[]; each may be null
+-- Takes    p_queues smallint[] · p_slots smallint[] · p_places bigint[] (side by side) · p_settled uuid[]; each may be null ·
+--          p_staged boolean: nothing needs to be staged for these places to be claimed
 -- Returns  nothing
 -- Locks    the server's lock on notifications, from the start of the commit to its end
 -- Plan     none: touches no table
 -- Twin     none: on SQLite wake-ups travel by datagram sockets, after the commit (store/sqlite/wake.py).
 
-CREATE FUNCTION tell_wakes(p_queues smallint[], p_slots smallint[], p_places bigint[], p_settled uuid[]) RETURNS void
+CREATE FUNCTION tell_wakes(
+    p_queues smallint[], p_slots smallint[], p_places bigint[], p_settled uuid[],
+    p_staged boolean DEFAULT false
+) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     -- A notification holds 7,999 bytes; what does not fit is said as "look everywhere, from this place on".
     woken text := 'null';
     lowest text := '';
+    staged text := CASE WHEN p_staged THEN ',"r":true' ELSE '' END;
     settled text := 'null';
 BEGIN
     IF p_slots IS NULL AND p_settled IS NULL THEN
@@ -32,6 +37,6 @@ BEGIN
     ELSIF cardinality(p_settled) <= 100 THEN
         settled := '["' || array_to_string(p_settled, '","') || '"]';
     END IF;
-    PERFORM pg_notify(current_schema(), '{"w":' || woken || lowest || ',"s":' || settled || '}');
+    PERFORM pg_notify(current_schema(), '{"w":' || woken || lowest || staged || ',"s":' || settled || '}');
 END
 $$;
