@@ -9,6 +9,8 @@ Everything the engine does is one function of the schema, so that a call is one 
 depends on settings of the session: those do not exist behind a pooler. No call waits without end, whatever the server and
 the network do; how long, and why, is in ``bounds``.
 
+A call goes where its function was called before, if that is free: what a back end has read and planned, it need not again.
+
 Why not the driver's own pool: it resets a connection each time it is handed back, one more round trip, which is a third of
 what a single submit takes.
 
@@ -16,6 +18,7 @@ Invariants, each with the test that holds it:
     A call ends, whatever hangs, and says what is known.     tests/postgres/test_connections.py
     No connection is lost sight of, however a call ends.     tests/postgres/test_connections.py
     A server that is away is not run at by everybody.        tests/postgres/test_connections.py
+    A function is called where it has been called before.    tests/unit/store/test_server.py
 """
 
 from __future__ import annotations
@@ -35,12 +38,23 @@ from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.runtime.patience import store_pause_s
 from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.connect import Connector, without_secrets
-from rota.store.postgres.errors import DRIVER_ERRORS, is_lost, is_passing, is_read_only, is_retried, translated
+from rota.store.postgres.errors import (
+    DRIVER_ERRORS,
+    is_lost,
+    is_passing,
+    is_read_only,
+    is_retried,
+    translated,
+    unavailable,
+)
 
 __all__ = ["CONNECTIONS_MAX", "Server", "quoted", "without_secrets"]
 
 CONNECTIONS_MAX = 4
 """Connections of one process: a claim, a settle, a submit and one look-up at a time."""
+
+_TYPES = "SELECT $1::smallint[], $2::integer[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid, $8::text"
+"""Of the arguments and results of our functions: what the driver does not know by itself, it asks the server for."""
 
 _CLOSE_SECONDS_MAX = 2.0
 _TRIES_MAX = 6
@@ -79,6 +93,7 @@ class Server:
         self._connections_max = connections_max
         self._free: deque[asyncpg.Connection] = deque()
         self._lent: set[asyncpg.Connection] = set()
+        self._called: dict[asyncpg.Connection, set[str]] = {}
         self._all_back: asyncio.Future[None] | None = None
         self._places = asyncio.Semaphore(connections_max)
         self._parting: set[asyncio.Task[None]] = set()
@@ -111,7 +126,7 @@ class Server:
         limit_s = self.bounds.of_call(function, arguments)
         tries = 0
         while True:
-            connection = await self._borrow()
+            connection = await self._borrow(function)
             try:
                 records: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=limit_s)
             except DRIVER_ERRORS as problem:
@@ -180,8 +195,8 @@ class Server:
             connection.terminate()
         await asyncio.gather(*self._parting)
 
-    async def _borrow(self) -> asyncpg.Connection:
-        """Return a connection that nobody else uses, until ``_take_back``."""
+    async def _borrow(self, function: str = "") -> asyncpg.Connection:
+        """Return a connection that nobody else uses, until ``_take_back``; for a function one that has called it before."""
         if self._places.locked():
             try:
                 async with asyncio.timeout(self.bounds.wait_s):
@@ -195,7 +210,7 @@ class Server:
         else:
             await self._places.acquire()
         try:
-            connection = await self._take()
+            connection = await self._take(function)
         except BaseException:
             self._places.release()
             raise
@@ -216,16 +231,23 @@ class Server:
         if is_sound:
             self._free.append(connection)
         else:
+            self._called.pop(connection, None)
             self._part_with(connection)
         if self._all_back is not None and not self._lent and not self._all_back.done():
             self._all_back.set_result(None)
 
-    async def _take(self) -> asyncpg.Connection:
+    async def _take(self, function: str) -> asyncpg.Connection:
+        """Return a free connection. The first call of a function takes its back end milliseconds, to read and to plan it."""
         while self._free:
-            connection = self._free.pop()
+            connection = next((each for each in reversed(self._free) if function in self._called[each]), self._free[-1])
+            self._free.remove(connection)
             if not connection.is_closed():
+                self._called[connection].add(function)
                 return connection
-        return await self._connect_patiently()
+            del self._called[connection]
+        connection = await self._connect_patiently()
+        self._called[connection] = {function}
+        return connection
 
     async def _connect_patiently(self) -> asyncpg.Connection:
         """Connect, again and again while the server is only away for a moment: a restart need not be anybody's error.
@@ -237,7 +259,7 @@ class Server:
         while True:
             await asyncio.sleep(max(0.0, self._knock_at - now()))
             try:
-                connection = await self.connect()
+                connection = await self._connect_well_read()
             except StoreUnavailableError as problem:
                 if not self._refusals:
                     self._away_since = now()
@@ -251,9 +273,24 @@ class Server:
                 self._was_there, self._refusals, self._knock_at = True, 0, 0.0
                 return connection
 
+    async def _connect_well_read(self) -> asyncpg.Connection:
+        """Connect, and have the driver look up the types of all functions at once: at their first use it is 3 ms each."""
+        connection = await self.connect()
+        if not self.is_pooled:
+            try:
+                await connection.fetch(_TYPES, *[None] * _TYPES.count("$"), timeout=self.bounds.connect_s)
+            except BaseException as problem:
+                connection.terminate()
+                if isinstance(problem, DRIVER_ERRORS):
+                    raise unavailable(problem, where=self.where) from problem
+                raise
+        return connection
+
     def _part_with_idle(self) -> None:
         while self._free:
-            self._part_with(self._free.pop())
+            connection = self._free.pop()
+            self._called.pop(connection, None)
+            self._part_with(connection)
 
     def _part_with(self, connection: asyncpg.Connection) -> None:
         """Close a connection in the background; what it was interrupted in is cancelled at the server first."""
