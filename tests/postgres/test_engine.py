@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import chain
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -198,6 +199,23 @@ async def test_a_place_is_the_same_number_in_sql(server: PostgresServer, clock: 
 
         assert len(rows) == len(priorities)
         assert all(row["place"] == place_of(row["priority"], row["seq"]) for row in rows)
+
+
+async def test_a_claim_whose_best_are_locked_says_that_there_is_more(
+    server: PostgresServer, clock: ManualClock
+) -> None:
+    """Behind them lies what it did not look at: a worker that takes the slot for empty leaves it for a second."""
+    async with _house(server, clock) as house:
+        first, *_ = await house.shop.submit(*[house.shop.job(slot=3, priority=1) for _ in range(3)])
+        worker = await house.shop.worker()
+        async with house.look.transaction():
+            await house.look.execute("SELECT FROM live WHERE token = $1 FOR UPDATE", UUID(bytes=first))
+
+            claim = await worker.ask(2)
+
+        assert len(claim.jobs) == 1
+        assert claim.skipped == [3]
+        assert (await worker.ask()).skipped == []
 
 
 async def test_a_claim_is_a_hot_update(server: PostgresServer, clock: ManualClock) -> None:

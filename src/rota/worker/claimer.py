@@ -147,9 +147,14 @@ class Claimer:
         """
         while not self._is_stopping:
             self._news.clear()
-            if not await self._round() and not self._is_stopping:
-                self._relieve()
-                await self._wait()
+            was_idle = not self._hands.busy
+            if not await self._round():
+                if not self._is_stopping:
+                    self._relieve()
+                    await self._wait()
+            elif was_idle:
+                # The hands that have just been woken begin before the next claim is made ready.
+                await asyncio.sleep(0)
 
     async def claim_once(self) -> bool:
         """Claim once for each queue, without waiting for anything. Returns whether that brought jobs."""

@@ -1,8 +1,9 @@
 """Which of a queue's slots are worth probing, and from where.
 
 A worker owns hundreds of slots and most are empty most of the time; probing all of them costs milliseconds. So it keeps
-*suspects*: slots that a wake-up named, that gave jobs at the last probe, or that nobody has looked at for a while. A probe
-that comes back with nothing clears a slot. News that arrives while a claim is on its way keeps it a suspect.
+*suspects*: slots that a wake-up named, that may have more than the last claim could take, or that nobody has looked at for a
+while. A claim that brings less than was asked for has taken all that its slots had, and clears them. News that arrives while
+it is on its way keeps a slot a suspect.
 
 A *cursor* is the lowest place in a slot's line that may be claimable. It moves past what was claimed and is lowered by
 every wake-up, since releases, retries, due jobs and late commits have old places. What nobody woke anybody for is found by a
@@ -127,7 +128,7 @@ class SlotBook:
             slots: The slots that were probed.
             jobs: What was claimed.
             skipped: Slots that could not be staged; they stay suspects.
-            is_full: As many came as were asked for, so a slot that gave none may still have some.
+            is_full: As many came as were asked for, so that the slots may have more.
         """
         woken, self._woken = self._woken or {}, None
         suspects, cursors = self._suspects, self._cursors
@@ -148,7 +149,7 @@ class SlotBook:
             self._window = max(_WINDOW_MIN, len(jobs))
             return
         for slot in slots:
-            if slot not in gave and slot not in keep:
+            if slot not in keep:
                 suspects.pop(slot, None)
         self._window = min(SLOT_COUNT, max(_WINDOW_MIN, self._window * 2))
 

@@ -27,6 +27,16 @@ def test_a_new_share_is_looked_at_whole() -> None:
     assert (slots, cursors) == ([3, 5, 9], [0, 0, 0])
 
 
+def test_a_slot_that_gave_all_it_had_is_not_probed_again() -> None:
+    """A claim that brings less than it may has emptied its slots: a second one for each job would find nothing."""
+    book = SlotBook([1, 2])
+    slots, _ = book.next_probe()
+
+    book.told(slots, [claimed(1, seq=40)], [], is_full=False)
+
+    assert not book.has_suspects
+
+
 def test_an_empty_slot_is_not_probed_again_until_there_is_news() -> None:
     """Probing a thousand empty slots costs milliseconds."""
     book = SlotBook([1, 2])
@@ -52,7 +62,7 @@ def test_the_cursor_moves_past_what_was_claimed_and_news_lower_it() -> None:
     """Dead entries of a line are not read again; a release with an old number is still found."""
     book = SlotBook([1])
     slots, _ = book.next_probe()
-    book.told(slots, [claimed(1, seq=40)], [], is_full=False)
+    book.told(slots, [claimed(1, seq=40)], [], is_full=True)
     assert book.next_probe() == ([1], [place_of(0, 41)])
     book.failed()
 

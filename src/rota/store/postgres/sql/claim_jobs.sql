@@ -4,7 +4,8 @@
 --          p_limit integer 1..1000 · p_tasks integer[] · p_keyed_before bigint: of keyed jobs only those ready
 --          since before then (null: all) · p_stages smallint[]: of the slots, those to stage first (null: all)
 -- Returns  the jobs with their new fence, by place within each claim_no; last a row that carries epoch, next_due_at, skipped and
---          is_paused alone. Cut short at 64 MiB of payloads, it has all slots skipped. Raises RO310 when the worker is closed.
+--          is_paused alone. What was cut short, at 64 MiB of payloads or by others' locks, names slots that have more as
+--          skipped. Raises RO310 when the worker is closed.
 -- Locks    the worker's row for key share, so that whoever closes it waits for this claim; what stage_slots locks; the
 --          claimed rows, skipping locked ones.
 -- Plan     Index Scan using live_ready, once a slot; then Tid Scan
@@ -28,7 +29,7 @@ DECLARE
     hits integer[];
     size bigint;
     room bigint := 64 * 1024 * 1024;
-    too_large smallint[];
+    with_more smallint[];
     wanted integer := p_limit;
     each integer;
     has_ranks boolean;
@@ -96,7 +97,7 @@ BEGIN
                       FROM live l
                      WHERE l.ctid = ANY (chosen)) y
              WHERE y.so_far <= room OR y.so_far = y.own;
-            too_large := p_slots;
+            with_more := p_slots;
         END IF;
         room := greatest(room - size, 0);
 
@@ -117,7 +118,18 @@ BEGIN
           FROM c CROSS JOIN g
          ORDER BY c.place;
         wanted := wanted - cardinality(chosen);
-        EXIT WHEN wanted <= 0 OR each >= p_limit OR too_large IS NOT NULL;
+        IF has_ranks AND wanted > 0 AND with_more IS NULL THEN
+            -- Others have locked some of the best, and so hidden what comes behind them: those slots may have more.
+            SELECT array_agg(s) INTO with_more
+              FROM unnest(p_slots) s
+             WHERE (SELECT true FROM live l
+                     WHERE l.queue_id = p_queue AND l.slot = s AND l.ready AND NOT l.alone AND l.holder IS NULL
+                       AND l.task_id = ANY (p_tasks)
+                       AND (p_keyed_before IS NULL OR l.key IS NULL OR l.ready_at < p_keyed_before)
+                     LIMIT 1);
+            EXIT;
+        END IF;
+        EXIT WHEN wanted <= 0 OR each >= p_limit OR with_more IS NOT NULL;
         EXIT WHEN NOT has_ranks IS TRUE
               AND (SELECT max(n.n) FROM (SELECT count(*) AS n FROM unnest(hits) h(s) GROUP BY h.s) n) < each;
         each := p_limit;
@@ -134,6 +146,6 @@ BEGIN
     END IF;
     RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
         NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint, NULL::bigint,
-        NULL::smallint, the_epoch, staged.next_due_at, staged.skipped || too_large, false;
+        NULL::smallint, the_epoch, staged.next_due_at, staged.skipped || with_more, false;
 END
 $$;
