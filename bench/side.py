@@ -68,13 +68,16 @@ class Side:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of clients and workers."""
-        return os.environ | {
-            counters.VARIABLE: str(self.counters),
-            run_log.VARIABLE: str(self.run_log),
-            "BENCH_PICKUP_LOG": str(self.pickup_log),
-            "BENCH_GATE": str(self.folder / "gate"),
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",  # What is measured is this checkout, whatever is installed.
-        }
+        return (
+            os.environ
+            | {
+                counters.VARIABLE: str(self.counters),
+                run_log.VARIABLE: str(self.run_log),
+                "BENCH_PICKUP_LOG": str(self.pickup_log),
+                "BENCH_GATE": str(self.folder / "gate"),
+                "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",  # What is measured is this checkout, whatever is installed.
+            }
+        )
 
     def fresh(self) -> None:
         """Begin with an empty store."""
