@@ -240,15 +240,19 @@ async def test_a_connection_that_is_closed_says_so(bakery: Opener) -> None:
 
 
 async def test_a_connection_that_is_in_use_says_so(bakery: Opener) -> None:
-    """Of two submits at once through one connection the driver lets one through."""
+    """Two at once through one connection: the driver lets one through, here one that waits for a lock."""
     async with bakery() as here, arrived(here, "asyncpg") as customer:
         await here.bake.submit_async("warm up")
-        submits = [customer.submits(here.bake, pizza) for pizza in "ab"]
-        done = await asyncio.gather(*submits, return_exceptions=True)
+        pid = await customer.pid()
+        await here.look.execute("SELECT pg_advisory_lock(1)")
+        waiting = asyncio.create_task(customer.does("SELECT pg_advisory_lock(1)"))
+        await here.blocked(pid)
 
-        (error,) = [each for each in done if isinstance(each, Exception)]
-        assert isinstance(error, UnfitConnectionError)
-        assert "another operation is in progress" in str(error)
+        with pytest.raises(UnfitConnectionError, match="another operation is in progress"):
+            await customer.submits(here.bake, "a")
+
+        await here.look.execute("SELECT pg_advisory_unlock(1)")
+        await waiting
 
 
 async def test_a_transaction_that_may_only_read_says_so(bakery: Opener) -> None:
