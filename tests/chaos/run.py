@@ -99,7 +99,8 @@ async def _make_faults(plan: Plan, nodes: Nodes) -> Counter[str]:
     under_way: set[asyncio.Task[None]] = set()
 
     async def make(fault: Fault, seed: int) -> None:
-        made[fault.name] += await fault.make(nodes, Random(seed))
+        is_made = await fault.make(nodes, Random(seed))
+        made[fault.name] += is_made  # Not in one line: others count while this one waits.
 
     for fault in _faults_of(plan, chance):
         await asyncio.sleep(chance.uniform(0.5, 1.5) * plan.gap_s)
