@@ -47,7 +47,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Run and look after a durable job queue: one file, no server.
+    """Run and look after a durable job queue, in a SQLite file or on PostgreSQL.
 
     Data goes to stdout, messages to stderr. --json gives every command's data as JSON. The store is --store, else
     ROTA_STORE, else the app's (--app or ROTA_APP), else ./rota.db.
