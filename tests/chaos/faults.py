@@ -1,6 +1,7 @@
 """What can be done to a running cluster, each with the time within which what was in flight must run again.
 
-A fault takes a node in hand, does its harm, and lets go when the harm is over; whether the cluster has got over it is seen
+A fault takes a node in hand, does its harm, and lets go when the harm is over, or when the node is back: else all of them could
+be away at once, and nobody would be left of whom a quick recovery can be asked. Whether the cluster has got over it is seen
 later, from what the handlers wrote down.
 """
 
@@ -82,7 +83,7 @@ async def kill_node(nodes: Nodes, chance: Random) -> bool:
         nodes.kill_tree(node)
         nodes.all.remove(node)
     await asyncio.sleep(chance.uniform(0.0, 3.0))
-    await nodes.start(node.name)
+    await nodes.until_ready(await nodes.start(node.name))
     return True
 
 
@@ -148,7 +149,7 @@ async def deploy(nodes: Nodes, chance: Random) -> bool:
         code = await nodes.drain(node)
     if code != 0:
         raise RuntimeError(f"{node.name} was asked to drain and ended with {code}")
-    await nodes.start(node.name)
+    await nodes.until_ready(await nodes.start(node.name))
     return True
 
 

@@ -145,17 +145,19 @@ class Nodes:
                 raise TimeoutError(f"no node was ready within {READY_S} s: {members}")
             await asyncio.sleep(0.02)
 
-    async def until_all_ready(self) -> None:
-        """Wait until every node is as it should be."""
+    async def until_ready(self, node: Node) -> None:
+        """Wait until a node that was started has all its workers in the ring."""
         end = time.monotonic() + READY_S
-        while True:
-            members = await self.membership()
-            if all(not one.is_busy and len(one.worker_rows(members)) >= self.processes for one in self.all):
-                return
+        while len(node.worker_rows(await self.membership())) < self.processes:
             self._look_for_dead_keepers()
             if time.monotonic() > end:
-                raise TimeoutError(f"not all nodes were ready within {READY_S} s: {members}")
+                raise TimeoutError(f"{node.name} was not ready within {READY_S} s")
             await asyncio.sleep(0.02)
+
+    async def until_all_ready(self) -> None:
+        """Wait until every node is as it should be."""
+        for node in list(self.all):
+            await self.until_ready(node)
 
     def _look_for_dead_keepers(self) -> None:
         for node in self.all:
