@@ -146,7 +146,8 @@ async def test_a_server_that_may_not_be_written_says_so(server: PostgresServer, 
 async def test_callers_at_the_same_time_share_commits(server: PostgresServer, clock: ManualClock) -> None:
     """A commit takes the disk's time however many jobs it carries."""
     async with _house(server, clock) as house:
-        await house.shop.submit(fresh(house.shop.job()))  # The names are known now, so that all of the others come at once.
+        # From here on the names are known, so that all of the others come at once.
+        await house.shop.submit(fresh(house.shop.job()))
         jobs = [fresh(house.shop.job()) for _ in range(64)]
 
         replies = await asyncio.gather(*(house.store.submit([job]) for job in jobs))
