@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import msgspec
 
@@ -20,8 +22,10 @@ from rota.store.port import Membership, Store, WorkerRow
 from tests.chaos.app import now_ns
 from tests.chaos.place import Place
 from tests.checkers.history import Killed, Recorder
+from tests.processes import children_of, is_running
 
 READY_S = 60.0
+T = TypeVar("T")
 
 
 class _Host(msgspec.Struct):
@@ -43,12 +47,12 @@ class Node:
     @property
     def supervisor(self) -> int | None:
         """Process id of its supervisor, if it has one at this moment."""
-        return next(iter(children_of(self.keeper.pid)), None)
+        return next(iter(_running_under(self.keeper.pid)), None)
 
     @property
     def workers(self) -> list[int]:
         """Process ids of its workers."""
-        return [] if self.supervisor is None else children_of(self.supervisor)
+        return [] if self.supervisor is None else _running_under(self.supervisor)
 
     def row_id(self, members: Membership) -> int | None:
         """Return its incarnation: that of its present supervisor."""
@@ -134,30 +138,34 @@ class Nodes:
 
     async def steady(self, chance: Random) -> Node:
         """Wait until there is a node that no fault has in hand and all of whose workers are in the ring; take one."""
-        end = time.monotonic() + READY_S
-        while True:
-            members = await self.membership()
-            ready = [one for one in self.all if not one.is_busy and len(one.worker_rows(members)) >= self.processes]
-            if ready:
-                return chance.choice(ready)
-            self._look_for_dead_keepers()
-            if time.monotonic() > end:
-                raise TimeoutError(f"no node was ready within {READY_S} s: {members}")
-            await asyncio.sleep(0.02)
+        return chance.choice(
+            await self._until(
+                lambda members: [one for one in self.all if not one.is_busy and self._is_whole(one, members)],
+                "no node was ready",
+            )
+        )
 
     async def until_ready(self, node: Node) -> None:
         """Wait until a node that was started has all its workers in the ring."""
-        end = time.monotonic() + READY_S
-        while len(node.worker_rows(await self.membership())) < self.processes:
-            self._look_for_dead_keepers()
-            if time.monotonic() > end:
-                raise TimeoutError(f"{node.name} was not ready within {READY_S} s")
-            await asyncio.sleep(0.02)
+        await self._until(lambda members: self._is_whole(node, members), f"{node.name} was not ready")
 
     async def until_all_ready(self) -> None:
         """Wait until every node is as it should be."""
         for node in list(self.all):
             await self.until_ready(node)
+
+    def _is_whole(self, node: Node, members: Membership) -> bool:
+        return len(node.worker_rows(members)) >= self.processes
+
+    async def _until(self, found: Callable[[Membership], T], otherwise: str) -> T:
+        """Look at the members until something is found in them."""
+        end = time.monotonic() + READY_S
+        while not (what := found(members := await self.membership())):
+            self._look_for_dead_keepers()
+            if time.monotonic() > end:
+                raise TimeoutError(f"{otherwise} within {READY_S} s: {members}")
+            await asyncio.sleep(0.02)
+        return what
 
     def _look_for_dead_keepers(self) -> None:
         for node in self.all:
@@ -170,17 +178,5 @@ class Nodes:
         return self.place.folder / f"{name}.log"
 
 
-def children_of(pid: int) -> list[int]:
-    """Return the living children of a process, oldest first; none if it has ended."""
-    try:
-        told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(child) for child in told.split() if _is_alive(int(child))]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def _running_under(pid: int) -> list[int]:
+    return [child for child in children_of(pid) if is_running(child)]

@@ -35,6 +35,7 @@ from rota.store.port import JobFilter, Membership, NodeRow, Store, WorkerRow
 from rota.worker.running import RunningTable
 from tests.checkers.history import AnyEvent, Ended, Killed, Recorder, Started, read_history
 from tests.house.tree import ROOT
+from tests.processes import is_running, state_of
 from tests.unit.node.waiting import until
 
 KEEPER = """
@@ -324,19 +325,6 @@ def marked(mark: bytes) -> list[int]:
             if mark in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    return state_of(pid) not in ("", "Z")
-
-
-def state_of(pid: int) -> str:
-    """Return the kernel's letter for a process's state; empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def stop(pid: int) -> None:

@@ -25,9 +25,10 @@ from rota.model.state import State
 from tests.checkers.one_runner import one_runner
 from tests.checkers.runs import Run, by_token, runs_of
 from tests.checkers.settled_once import settled_once
-from tests.integration.cluster import Node, is_running, resume, stop
+from tests.integration.cluster import Node, resume, stop
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.postgres_server import start_server
+from tests.processes import is_running
 from tests.unit.node.waiting import until
 
 NODES = ("one", "two", "three")

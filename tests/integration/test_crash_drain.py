@@ -8,7 +8,8 @@ from pathlib import Path
 from rota.model.state import State
 from tests.checkers.history import Started
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import Cluster, is_running
+from tests.integration.cluster import Cluster
+from tests.processes import is_running
 from tests.unit.node.waiting import until
 
 

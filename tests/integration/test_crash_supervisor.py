@@ -12,7 +12,8 @@ from rota.app.blocking import drive
 from rota.model.state import State
 from tests.checkers.history import Killed
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import Cluster, Node, is_running, stopped
+from tests.integration.cluster import Cluster, Node, stopped
+from tests.processes import is_running
 from tests.unit.node.waiting import number_in, until
 
 

@@ -10,8 +10,9 @@ from rota.model.state import State
 from rota.store.port import WorkerRow
 from tests.checkers.one_runner import one_runner
 from tests.checkers.recovery import recovery
-from tests.integration.cluster import Cluster, is_running
+from tests.integration.cluster import Cluster
 from tests.integration.crash_app import DEATHS
+from tests.processes import is_running
 from tests.unit.node.waiting import number_in, until
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rota.model.state import State
 from rota.store.port import WorkerRow
-from tests.integration.cluster import Cluster, is_running, resume, stop
+from tests.integration.cluster import Cluster, resume, stop
+from tests.processes import is_running
 from tests.unit.node.waiting import until
 
 STRANGER = """

@@ -14,9 +14,10 @@ import pytest
 from rota.model.state import State
 from tests.checkers.history import Alive, Started
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import Node, is_running, stop
+from tests.integration.cluster import Node, stop
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.postgres_server import server_or_skip
+from tests.processes import children_of, is_running
 from tests.unit.node.waiting import until
 
 LEASE_S = 3.0
@@ -151,16 +152,16 @@ def test_the_keeper_is_process_one_of_a_container_and_its_supervisor_dies_of_the
     token = cluster.tasks.beat.submit(str(gate))
     cluster.wait_started([token])
     old = node.supervisor
-    (keeper,) = Path(f"/proc/{node.keeper.pid}/task/{node.keeper.pid}/children").read_text().split()
-    (supervisor,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
-    assert Path(f"/proc/{keeper}/status").read_text().partition("NSpid:")[2].split()[:2] == [keeper, "1"]
+    (keeper,) = children_of(node.keeper.pid)
+    (supervisor,) = children_of(keeper)
+    assert Path(f"/proc/{keeper}/status").read_text().partition("NSpid:")[2].split()[:2] == [str(keeper), "1"]
 
-    stop(int(supervisor))
-    wait_gone([int(supervisor)], KILL_S + SLACK_S)
+    stop(supervisor)
+    wait_gone([supervisor], KILL_S + SLACK_S)
 
     cluster.wait_again(token, 2)
     assert node.supervisor != old
-    assert is_running(int(keeper))
+    assert is_running(keeper)
     gate.touch()
     cluster.wait_done([token])
     assert one_runner(cluster.history()) == []

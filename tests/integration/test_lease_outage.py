@@ -14,9 +14,10 @@ import pytest
 from rota.model.state import State
 from rota.node.unfenced import store_loss
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import is_running, stopped
+from tests.integration.cluster import stopped
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.postgres_server import server_or_skip, start_server
+from tests.processes import is_running
 from tests.tcp_proxy import TcpProxy
 from tests.unit.node.waiting import until
 

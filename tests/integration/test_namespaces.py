@@ -14,10 +14,11 @@ import pytest
 from rota.model.state import State
 from tests.checkers.history import Alive, AnyEvent, Started
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import Node, is_running
+from tests.integration.cluster import Node
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.integration.wires import End, Wire, wires_or_skip
 from tests.postgres_server import PostgresServer, binaries_or_skip
+from tests.processes import is_running
 from tests.unit.node.waiting import until
 
 LEASE_S = 3.0

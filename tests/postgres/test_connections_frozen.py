@@ -23,6 +23,7 @@ from rota.testing.clock import ManualClock
 from tests.contract.shop import KILLED, OVENS, Worker
 from tests.postgres.house import House, open_house
 from tests.postgres_server import PostgresServer
+from tests.processes import state_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGE_JOBS, LARGE_BYTES = 120, 256 * KIB
@@ -114,16 +115,12 @@ async def _frozen(house: House, worker: int, queue: int, *, silence_s: float) ->
         assert process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
             assert await process.stdout.readline() == b"claiming\n"
-            while _state_of(process.pid) != "T":
+            while state_of(process.pid) != "T":
                 await asyncio.sleep(0.01)
         yield process.pid
     finally:
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()
-
-
-def _state_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 async def _until(house: House, what: str, count: int = 1) -> None:

@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import time
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -47,6 +46,7 @@ from tests.checkers.history import (
 )
 from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.settled_once import settled_once
+from tests.processes import children_of
 
 QUEUE, TASK = "ovens", "bake"
 _SLOTS = range(SLOT_COUNT)
@@ -184,9 +184,8 @@ class Load:
 def kill_all(server: PostgresServer) -> None:
     """Kill the postmaster and every back end with SIGKILL, none of which can clean up behind the others."""
     assert server.pid is not None
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     handles = []
-    for child in map(int, children):
+    for child in children_of(server.pid):
         # One that has just ended by itself.
         with contextlib.suppress(ProcessLookupError):
             handles.append(os.pidfd_open(child))

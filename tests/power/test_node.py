@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from rota.model.state import State
-from tests.integration.cluster import Cluster, is_running
+from tests.integration.cluster import Cluster
 from tests.power.conftest import FailingSyncs
+from tests.processes import is_running
 from tests.unit.node.waiting import until
 
 

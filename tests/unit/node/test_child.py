@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rota.node import child
-from tests.unit.node.conftest import is_running, kill_quietly
+from tests.processes import is_running
+from tests.unit.node.conftest import kill_quietly
 from tests.unit.node.waiting import number_in, until
 
 PARENT = """

@@ -14,7 +14,7 @@ import pytest
 
 from rota.node.keeper import wait_s
 from rota.node.order import NodeOrder
-from tests.unit.node.conftest import is_running
+from tests.processes import is_running
 from tests.unit.node.waiting import until
 
 KEEPER = """

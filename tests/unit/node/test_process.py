@@ -14,7 +14,7 @@ import pytest
 from rota.node.order import WorkerStart
 from rota.node.process import Ending, WorkerProcess
 from rota.worker.order import WorkerOrder
-from tests.unit.node.conftest import is_running
+from tests.processes import is_running
 from tests.unit.node.waiting import until
 
 MODULE = "tests.unit.node.standin"
