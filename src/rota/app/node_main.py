@@ -12,7 +12,6 @@ from rota.app.address import read_address, without_secrets
 from rota.app.config import load_config
 from rota.app.engine import open_store
 from rota.app.liveness import lease_of, liveness_of, locks_of
-from rota.app.patient import open_patiently
 from rota.app.process import CONFIG, UNAVAILABLE, begin
 from rota.app.write_lock import lock_test_of
 from rota.errors import (
@@ -21,6 +20,7 @@ from rota.errors import (
     UnsupportedStoreError,
     UsageError,
 )
+from rota.node.insist import until_opened
 from rota.node.order import NodeOrder
 from rota.node.process import read_orders
 from rota.node.processes import SystemProcesses
@@ -60,10 +60,10 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     config = load_config(order.settings | {"store": order.store})
     liveness = liveness_of(address, clock, config)
     lease = lease_of(address, config, clock=clock, entropy=entropy, telemetry=telemetry, node=order.name)
-    store = await open_patiently(
+    store = await until_opened(
         lambda: open_store(order.store, config=config),
-        lambda error: telemetry.emit("store.lost", store=without_secrets(order.store), error=error),
         entropy,
+        lambda error: telemetry.emit("store.lost", store=without_secrets(order.store), error=error),
         patience_s=None if order.is_again else OPEN_S,
     )
     duties: list[Duty] = [

@@ -22,11 +22,11 @@ from rota.app.address import without_secrets
 from rota.app.blocking import drive
 from rota.app.engine import open_store
 from rota.app.load import load_app
-from rota.app.patient import open_patiently
 from rota.app.process import CONFIG, FAILED, begin
 from rota.app.rota import Rota
 from rota.errors import RotaError, UsageError
 from rota.model.outcome import Outcome
+from rota.node.insist import until_opened
 from rota.node.liveness import FileLocks
 from rota.node.order import WorkerStart
 from rota.node.process import read_orders
@@ -73,11 +73,10 @@ async def _work(start: WorkerStart, app: Rota, table: RunningTable, telemetry: T
     try:
         relay = relay_folder(start.folder, start.order.node_id)
         # For ever: when nobody may work any more, the supervisor ends this process.
-        store = await open_patiently(
+        store = await until_opened(
             lambda: open_store(start.store, entropy=entropy, write_mark=table, config=app.config, relay=relay),
-            lambda error: telemetry.emit("store.lost", store=without_secrets(start.store), error=error),
             entropy,
-            patience_s=None,
+            lambda error: telemetry.emit("store.lost", store=without_secrets(start.store), error=error),
         )
         app.use_store(store)
         worker = Worker(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rota.app.patient import open_patiently
 from rota.errors import SchemaVersionError, StoreUnavailableError
+from rota.node.insist import until_opened
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
 
@@ -33,7 +33,7 @@ async def test_a_store_that_comes_up_late_is_opened() -> None:
     """A server and its nodes were started together; the third try gets through."""
     door = Door(2)
     told: list[Exception] = []
-    opened: Any = await open_patiently(door.open, told.append, ENTROPY, patience_s=None)
+    opened: Any = await until_opened(door.open, ENTROPY, told.append)
 
     assert opened == "open"
     assert len(told) == 2
@@ -44,7 +44,7 @@ async def test_patience_has_an_end_where_one_is_given() -> None:
     door = Door(1_000_000)
 
     with pytest.raises(StoreUnavailableError):
-        await open_patiently(door.open, lambda _: None, ENTROPY, patience_s=0.05)
+        await until_opened(door.open, ENTROPY, lambda _: None, patience_s=0.05)
 
     assert door.tries > 1
 
@@ -54,6 +54,6 @@ async def test_what_waiting_does_not_mend_is_not_waited_for() -> None:
     door = Door(1, SchemaVersionError("too old"))
 
     with pytest.raises(SchemaVersionError):
-        await open_patiently(door.open, lambda _: None, ENTROPY, patience_s=None)
+        await until_opened(door.open, ENTROPY, lambda _: None)
 
     assert door.tries == 1
