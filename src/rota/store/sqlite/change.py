@@ -11,9 +11,8 @@ from rota.model.state import Final as FinalState
 from rota.model.state import State
 from rota.model.token import token_text
 from rota.store.port import Cancelled, Wake, Woken
-from rota.store.sqlite.bulk import run_rows
 from rota.store.sqlite.intake import take_numbers
-from rota.store.sqlite.leave import leave
+from rota.store.sqlite.leave import give_up
 from rota.store.sqlite.stage import WokenSlots
 from rota.store.sqlite.writer import News
 from rota.store.statements import load
@@ -34,10 +33,7 @@ def cancel(db: apsw.Connection, news: News, token: bytes, now: int) -> Cancelled
         db.execute(SQL["cancel_job"], (seq,))
         news.tell(Wake(cancels=[token]))
         return Cancelled(was=State.RUNNING)
-    row = (seq, token, fence, True, FinalState.CANCELLED, 0, 0, None, None, None, None, None)
-    run_rows(db, SQL["finish_job"], [row], (now, None))
-    woken = leave(db, [seq], {FinalState.CANCELLED: 1}, now).list()
-    news.tell(Wake(woken=woken, settled=[token]))
+    woken = give_up(db, news, [(seq, token, fence)], FinalState.CANCELLED, now)
     return Cancelled(was=State.SCHEDULED if due_at is not None and due_at > now else State.WAITING, woken=woken)
 
 

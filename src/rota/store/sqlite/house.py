@@ -12,9 +12,9 @@ from rota.model.limits import TOKEN_SKEW_MS_MAX
 from rota.model.state import Final as FinalState
 from rota.model.token import first_token_at
 from rota.store.port import Swept, Wake
-from rota.store.sqlite.bulk import blobs, fetch, numbers, run_rows
+from rota.store.sqlite.bulk import blobs, fetch, numbers
 from rota.store.sqlite.claims import split_tokens
-from rota.store.sqlite.leave import leave
+from rota.store.sqlite.leave import give_up
 from rota.store.sqlite.stage import WokenSlots, stage_keys
 from rota.store.sqlite.writer import MUST_WRITE, News
 from rota.store.statements import load
@@ -53,18 +53,11 @@ class Expiry:
     def write(self, db: apsw.Connection, news: News) -> int:
         """Settle a portion, and let the next of their keys go."""
         rows = self._rows(db, self._limit)
-        if not rows:
-            return 0
-        expired = [
-            (seq, token, fence, True, FinalState.EXPIRED, 0, 0, None, None, None, None, None)
-            for seq, token, fence in rows
-        ]
-        run_rows(db, SQL["finish_job"], expired, (self._now, None))
-        woken = leave(db, [seq for seq, _, _ in rows], {FinalState.EXPIRED: len(rows)}, self._now).list()
-        news.tell(Wake(woken=woken, settled=[token for _, token, _ in rows]))
+        if rows:
+            give_up(db, news, rows, FinalState.EXPIRED, self._now)
         return len(rows)
 
-    def _rows(self, db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:
+    def _rows(self, db: apsw.Connection, limit: int) -> list[tuple[int, bytes, int]]:
         return fetch(db, SQL["expirable"], (self._now, limit))
 
 
