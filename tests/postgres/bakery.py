@@ -7,8 +7,8 @@ customer.submits(…)     see ``callers``               bakery.serves()    what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -27,6 +27,9 @@ from tests.contract.shop import OVENS, CountingEntropy, Shop
 from tests.postgres_server import PostgresServer
 
 PATIENCE_S = 20.0
+
+Opener = Callable[..., AbstractAsyncContextManager["Bakery"]]
+"""Opens a bakery in the test's own loop; the app's settings may be given."""
 
 
 def bake(pizza: str, store: str | None = None) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
@@ -17,24 +17,11 @@ from rota import Rota
 from rota.model.state import State
 from rota.store.postgres.server import quoted
 from tests.contract.shop import OVENS
-from tests.postgres.bakery import Bakery, made_schema, open_bakery, slot_of_key
+from tests.postgres.bakery import Bakery, Opener, open_bakery, slot_of_key
 from tests.postgres.callers import KINDS, Customer
-from tests.postgres_server import PostgresServer, server_or_skip
+from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.postgres
-
-Opener = Callable[[], AbstractAsyncContextManager[Bakery]]
-
-
-@pytest.fixture(scope="module")
-def schema() -> str:
-    return made_schema(server_or_skip())
-
-
-@pytest.fixture
-def bakery(server: PostgresServer, schema: str) -> Opener:
-    """A bakery to be opened in the test's own loop."""
-    return lambda: open_bakery(server, schema)
 
 
 @asynccontextmanager
@@ -242,15 +229,15 @@ async def test_a_connection_is_looked_at_once(bakery: Opener) -> None:
         assert ["submit_foreign(" in query for query in said] == [False, True, True, True]
 
 
-async def test_behind_a_pooler_nothing_is_different(server: PostgresServer, schema: str) -> None:
+async def test_behind_a_pooler_nothing_is_different(server: PostgresServer, bakery_schema: str) -> None:
     """A transaction is what a pooler keeps together."""
     from tests.pgbouncer import pgbouncer_before, pgbouncer_or_skip
 
     pgbouncer_or_skip()
     with pgbouncer_before(server.url) as pooled:
-        app = Rota(pooled, schema=schema)
+        app = Rota(pooled, schema=bakery_schema)
         task = app.task(queue=OVENS, name="bake")(_bake)
-        async with open_bakery(server, schema) as here:
+        async with open_bakery(server, bakery_schema) as here:
             connection = await asyncpg.connect(pooled, statement_cache_size=0)
             async with connection.transaction():
                 token = await task.options(connection=connection).submit_async("a")

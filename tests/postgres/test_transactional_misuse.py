@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,28 +34,15 @@ from rota.errors import (
 from rota.model.state import State
 from rota.runtime.entropy import build_token
 from rota.store.postgres.server import quoted
-from tests.postgres.bakery import Bakery, made_schema, open_bakery
+from tests.postgres.bakery import Bakery, Opener
 from tests.postgres.callers import KINDS, Customer
-from tests.postgres_server import PostgresServer, server_or_skip
+from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.postgres
-
-Opener = Callable[..., AbstractAsyncContextManager[Bakery]]
 
 PLAIN = [name for name in KINDS if name in ("psycopg", "sqlalchemy", "sqlalchemy session")]
 AWAITED = [name for name in KINDS if name not in PLAIN]
 ONE_OF_EACH = ["asyncpg", "psycopg", "psycopg async", "sqlalchemy session", "sqlalchemy async"]
-
-
-@pytest.fixture(scope="module")
-def schema() -> str:
-    return made_schema(server_or_skip())
-
-
-@pytest.fixture
-def bakery(server: PostgresServer, schema: str) -> Opener:
-    """A bakery to be opened in the test's own loop."""
-    return lambda **settings: open_bakery(server, schema, **settings)
 
 
 @asynccontextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -19,13 +17,10 @@ from rota.model.state import State
 from rota.model.token import is_token, token_ms
 from rota.store.postgres.server import quoted
 from tests.contract.shop import OVENS
-from tests.postgres.bakery import PATIENCE_S, Bakery, made_schema, open_bakery, slot_of_key
-from tests.postgres_server import PostgresServer, server_or_skip
+from tests.postgres.bakery import PATIENCE_S, Bakery, Opener, slot_of_key
 from tests.unit.worker.kitchen import Kitchen
 
 pytestmark = pytest.mark.postgres
-
-Opener = Callable[[], AbstractAsyncContextManager[Bakery]]
 
 GOLDEN = {
     b"": 45566,
@@ -37,17 +32,6 @@ GOLDEN = {
     b"k" * 512: 46078,
 }
 """Worked out by Python's own BLAKE2b: a slot that moved would separate a key's jobs from each other."""
-
-
-@pytest.fixture(scope="module")
-def schema() -> str:
-    return made_schema(server_or_skip())
-
-
-@pytest.fixture
-def bakery(server: PostgresServer, schema: str) -> Opener:
-    """A bakery to be opened in the test's own loop."""
-    return lambda: open_bakery(server, schema)
 
 
 async def submit(

@@ -22,6 +22,16 @@ def quiet_line(own: Iterable[int] = range(8)) -> QueueLine:
     return line
 
 
+def line_after_a_claim(probe_s: float) -> QueueLine:
+    """Return a quiet line whose first look took so long, and that has claimed the job at place 40 of slot 3 since."""
+    line = quiet_line()
+    line.probed(probe_s, probe_s)
+    line.slots.heard(3, 0)
+    slots, _ = line.slots.next_probe()
+    line.slots.told(slots, [claimed(3, 40)], [], is_full=False)
+    return line
+
+
 def test_nothing_is_probed_until_there_is_a_reason() -> None:
     """An idle worker costs nothing."""
     assert not quiet_line().wants_probe(0.5, NOON_US)
@@ -173,11 +183,7 @@ def test_a_look_from_the_beginning_has_lasted_until_every_slot_was_reached() -> 
 
 def test_a_job_that_falls_due_is_found_without_a_look_from_the_beginning() -> None:
     """Jobs may fall due all the time; what a claim stages itself it finds, however old its place."""
-    line = quiet_line()
-    line.probed(0.01, 0.01)
-    line.slots.heard(3, 0)
-    slots, _ = line.slots.next_probe()
-    line.slots.told(slots, [claimed(3, 40)], [], is_full=False)
+    line = line_after_a_claim(0.01)
     line.note_due(NOON_US)
 
     assert line.wants_probe(0.02, NOON_US)
@@ -197,11 +203,7 @@ def test_news_of_others_slots_do_not_shorten_the_rest_after_a_long_look_there() 
 
 def test_being_told_to_look_everywhere_does_not_shorten_the_rest_after_a_long_look() -> None:
     """A busy worker's socket overflows now and then, and each time it is told so."""
-    line = quiet_line()
-    line.probed(0.5, 0.5)
-    line.slots.heard(3, 0)
-    slots, _ = line.slots.next_probe()
-    line.slots.told(slots, [claimed(3, 40)], [], is_full=False)
+    line = line_after_a_claim(0.5)
 
     line.heard_everything(0, 0.6)
 
