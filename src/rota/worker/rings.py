@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from rota.errors import StoreBrokenError, StoreError
+from rota.errors import NodeClosedError, StoreBrokenError, StoreError
 from rota.ring.member import Member
 from rota.ring.ring import Ring
 from rota.runtime.entropy import Entropy
@@ -32,7 +32,8 @@ class RingFollower:
 
     Args:
         store: Where the members are known.
-        name: The worker's ring name.
+        worker: The worker's incarnation.
+        name: Its ring name.
         lines: Its queues, whose slots are set.
         changed: Called after the slots have changed.
     """
@@ -40,6 +41,7 @@ class RingFollower:
     def __init__(
         self,
         store: Members,
+        worker: int,
         name: str,
         lines: Sequence[QueueLine],
         *,
@@ -48,6 +50,7 @@ class RingFollower:
         changed: Callable[[], None],
     ) -> None:
         self._store = store
+        self._worker = worker
         self._name = name
         self._lines = list(lines)
         self._telemetry = telemetry
@@ -69,6 +72,7 @@ class RingFollower:
         """Look who is there whenever the epoch has changed, until cancelled.
 
         Raises:
+            NodeClosedError: The worker has been declared dead.
             StoreBrokenError: The store reported a disk error.
         """
         tries = 0
@@ -78,7 +82,7 @@ class RingFollower:
             try:
                 await self.look()
                 tries = 0
-            except StoreBrokenError:
+            except (NodeClosedError, StoreBrokenError):
                 raise
             except StoreError:
                 tries += 1
@@ -86,10 +90,22 @@ class RingFollower:
                 await asyncio.sleep(store_pause_s(tries, self._entropy))
 
     async def look(self) -> None:
-        """Look who is there now, and take the slots that follow from it."""
+        """Look who is there now, and take the slots that follow from it.
+
+        A worker that is no longer among the open ones has no slots: it would not claim, and so never be told that it is closed.
+
+        Raises:
+            NodeClosedError: The worker has been declared dead.
+        """
         seen = await self._store.membership()
         if seen.epoch == self._epoch:
             return
+        if all(worker.id != self._worker for worker in seen.workers):
+            raise NodeClosedError(
+                f"worker {self._worker} ({self._name}) was declared dead; it may take nothing any more. What it held is "
+                "released. Start it again: it gets a new incarnation.",
+                worker=self._worker,
+            )
         self._epoch = seen.epoch
         for line in self._lines:
             before, line.ring = line.ring, ring_of_queue(seen, line.name)

@@ -99,7 +99,7 @@ class Station:
             threads=threads,
         )
         self.rings = RingFollower(
-            store, me.name, self.lines, telemetry=telemetry, entropy=entropy, changed=self._wants_more
+            store, me.id, me.name, self.lines, telemetry=telemetry, entropy=entropy, changed=self._wants_more
         )
         self.claimer = Claimer(
             store,

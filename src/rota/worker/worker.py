@@ -174,9 +174,10 @@ class Worker:
             return
         create = asyncio.get_running_loop().create_task
         settling, claiming = create(station.settler.run()), create(station.claimer.run())
+        following = create(station.rings.run())
         tasks = [
             claiming,
-            create(station.rings.run()),
+            following,
             create(self._sweep(station)),
             create(self._ending.wait()),
             create(station.hands.broken()),
@@ -190,7 +191,7 @@ class Worker:
             station.claimer.stop()
             await asyncio.wait([claiming], timeout=_LAST_CLAIM_S)
             await _cancel(tasks)
-            if _has_raised(claiming, NodeClosedError):
+            if _has_raised(claiming, NodeClosedError) or _has_raised(following, NodeClosedError):
                 self._disowned()
             for task in (*tasks, settling):
                 _raise_unless_closed(task)

@@ -190,6 +190,19 @@ async def test_a_late_settle_is_refused_and_counted() -> None:
     assert [entry.kind for entry in history] == ["released", "stale"]
 
 
+async def test_a_worker_that_is_closed_while_it_is_idle_is_told_so_by_the_members() -> None:
+    """It has no slots from then on, so no claim of its own would ever be refused."""
+    kitchen = Kitchen.of(echo)
+    worker = await kitchen.worker(sweep_s=60)
+    working = asyncio.create_task(worker.run())
+    while not (seen := await kitchen.store.membership()).workers:
+        await asyncio.sleep(0.001)
+
+    await kitchen.store.close_worker(seen.workers[0].id)
+
+    assert await asyncio.wait_for(working, 30) == CLOSED
+
+
 async def test_run_until_idle_does_all_that_is_due() -> None:
     """For users' own tests."""
     kitchen = Kitchen.of(echo)
