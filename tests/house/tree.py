@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +23,11 @@ def own_files(*suffixes: str) -> list[Path]:
     names = listed.stdout.split("\0") if listed.returncode == 0 else _walked()
     files = [ROOT / name for name in sorted(names) if name]
     return [file for file in files if file.is_file() and (not suffixes or file.suffix in suffixes)]
+
+
+def nodes_of(file: Path) -> Iterator[ast.AST]:
+    """Yield everything that stands in a Python file."""
+    return ast.walk(ast.parse(file.read_text()))
 
 
 def _walked() -> list[str]:
