@@ -98,7 +98,8 @@ class Settler:
         holdings: What the worker holds.
         telemetry: Who is told.
         entropy: Jitter between tries.
-        settled: Called with the store's answer and the batch, on the loop, after each settle.
+        settled: Called with the store's answer and the batch, on the loop, after each settle; its jobs are still in
+            ``holdings`` then.
     """
 
     def __init__(
@@ -200,9 +201,9 @@ class Settler:
         self._take_answer(answer, batch)
 
     def _take_answer(self, answer: Settled, batch: list[Outcome]) -> None:
-        self._holdings.forget(batch)
         self._count(answer, batch)
         self._settled(answer, batch)
+        self._holdings.forget(batch)
 
     async def _until_answered(self, batch: list[Outcome], done: list[int]) -> Settled:
         tries = 0

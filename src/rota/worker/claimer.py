@@ -16,6 +16,8 @@ Invariants, each with the test that holds it:
     A worker takes no more than its hands can use soon.       tests/unit/worker/test_claimer.py
     A worker with room probes all slots that may have work.   tests/unit/worker/test_claimer.py
     A busy, an idle and a paused worker wait; none spins.     tests/unit/worker/test_claimer.py
+    A keyed job is taken from another's slot after its task's tests/unit/worker/test_claimer.py
+      own affinity wait.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.runtime.patience import store_pause_s
 from rota.settle.settler import Holdings
-from rota.store.port import Store, Woken
+from rota.store.port import Claim, Store, Woken
 from rota.telemetry.telemetry import Telemetry
+from rota.worker.affinity import wait_groups
 from rota.worker.hands import Hands
+from rota.worker.idle import IdleHands
 from rota.worker.line import SWEEP_S, QueueLine
 from rota.worker.pace import Pace
-
-_AFFINITY_FIRST_US = 50_000
 
 HOARD_S = 0.25
 """A job that waits for so long behind running ones, though it was claimed to be started within 50 ms, goes back."""
@@ -57,6 +59,7 @@ class Claimer:
         affinity_wait_us: The longest that a keyed job waits for its own worker.
         epoch_seen: Called with the ring epoch of each claim.
         give_back: Puts jobs that were not started back, with the reason in words.
+        counted: Called after a claim that brought jobs; the counters have changed.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Claimer:
         affinity_wait_us: int,
         epoch_seen: Callable[[int], None],
         give_back: Callable[[Sequence[ClaimedJob], str], None],
+        counted: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -92,6 +96,9 @@ class Claimer:
         self._affinity_wait_us = affinity_wait_us
         self._epoch_seen = epoch_seen
         self._give_back = give_back
+        self._counted = counted
+        self._idle = IdleHands()
+        self._looks_elsewhere = 0
         self._next_job: ClaimedJob | None = None
         self._next_since = 0.0
         self._news = asyncio.Event()
@@ -111,13 +118,18 @@ class Claimer:
         """Take the news that slots have work; ``None`` means "look everywhere, from this place on"."""
         now_s = self._loop.time()
         if woken is None:
+            self._idle.heard(now_s, is_own=True)
             for line in self._lines:
                 line.heard_everything(from_place, now_s, is_staged=is_staged)
         else:
             for news in woken:
                 named = self._by_id.get(news.queue_id)
-                if named is not None and not named.heard(news.slot, news.place, is_staged=is_staged):
+                if named is None:
+                    continue
+                is_own = named.heard(news.slot, news.place, is_staged=is_staged)
+                if not is_own:
                     named.heard_elsewhere(now_s, self._entropy.uniform(0, 1))
+                self._idle.heard(now_s, is_own=is_own)
         self._news.set()
 
     def note_due(self, due_at: int) -> None:
@@ -245,36 +257,59 @@ class Claimer:
         line.note_due(claim.next_due_at)
         line.note_skipped(bool(claim.skipped), self._loop.time())
         self._note_paused(line, claim.is_paused)
-        self._take(claim.jobs, "claims.own")
+        idle_us = self._idle.took_own(len(claim.jobs), began_s, ended_s) if claim.jobs else 0
+        self._take(claim.jobs, "claims.own", idle_us)
         self._epoch_seen(claim.epoch)
         return len(claim.jobs)
 
     async def _claim_elsewhere(self, line: QueueLine) -> int:
         """Take what other workers leave lying: keyless jobs, and keyed ones whose own worker is evidently busy."""
-        wait_us = min(max(4 * int(self._pace.run_us), _AFFINITY_FIRST_US), self._affinity_wait_us)
-        before = self._clock.now_us() - wait_us
+        groups = wait_groups(self._pace, self._tasks, self._affinity_wait_us)
+        before = self._clock.now_us() - groups[0][0] if groups else 0
         passed = line.slots.own
-        while self._is_idle and not self._is_stopping:
+        while groups and self._is_idle and not self._is_stopping:
             slots = await self._store.ready_elsewhere(line.queue_id, passed, keyed_before=before)
-            room = self._room()
-            if not slots or room <= 0 or not self._is_idle:
-                return 0
-            claim = await self._store.claim(
-                self._worker, line.queue_id, slots, room, tasks=self._tasks, keyed_before=before, stages=()
-            )
-            self._take(claim.jobs, "claims.stolen")
-            if claim.jobs or claim.is_paused:
-                return len(claim.jobs)
-            # What lies there is of tasks that this worker does not know: it must not hide what lies in other slots.
+            if not slots or self._room() <= 0 or not self._is_idle:
+                break
+            # Not always the same first, or tasks with a long wait would never have a turn.
+            self._looks_elsewhere += 1
+            at = self._looks_elsewhere % len(groups)
+            for wait_us, tasks in (*groups[at:], *groups[:at]):
+                claim = await self._claim_lying(line, slots, tasks, wait_us)
+                if claim.jobs or claim.is_paused:
+                    return len(claim.jobs)
+            # What lies there is of tasks that this worker does not know, or has to wait for longer: it must not hide what
+            # lies in other slots.
             passed = passed.union(slots)
+        self._idle.found_nothing()
         return 0
 
-    def _take(self, jobs: Sequence[ClaimedJob], counter: str) -> None:
+    async def _claim_lying(self, line: QueueLine, slots: Sequence[int], tasks: Sequence[int], wait_us: int) -> Claim:
+        """Claim jobs of a group of tasks from others' slots, keyed ones if they have waited for so long."""
+        began_s = self._loop.time()
+        claim = await self._store.claim(
+            self._worker,
+            line.queue_id,
+            slots,
+            max(1, self._room()),
+            tasks=tasks,
+            keyed_before=self._clock.now_us() - wait_us,
+            stages=(),
+        )
+        idle_us = 0
+        if claim.jobs:
+            idle_us = self._idle.took_elsewhere(claim.jobs, wait_us / 1e6, began_s, self._loop.time())
+        self._take(claim.jobs, "claims.stolen", idle_us)
+        return claim
+
+    def _take(self, jobs: Sequence[ClaimedJob], counter: str, idle_us: int) -> None:
         self._telemetry.count("claims.calls")
         if jobs:
             self._telemetry.count(counter, len(jobs))
+            self._telemetry.count("hands.idle_us", idle_us)
             self._holdings.take(jobs)
             self._hands.take(list(jobs))
+            self._counted()
         else:
             self._telemetry.count("claims.empty")
 
@@ -322,6 +357,7 @@ class Claimer:
     async def _wait(self) -> None:
         """Wait for news, or until something falls due, or until it is time to look anyway."""
         now_s, now_us, is_idle = self._loop.time(), self._clock.now_us(), self._is_idle
+        self._idle.rest(self._hands.free if is_idle else 0, now_s)
         wait_s = min((line.wait_s(now_s, now_us, is_idle=is_idle) for line in self._lines), default=SWEEP_S)
         if self._hands.todo:
             wait_s = min(wait_s, HOARD_S)

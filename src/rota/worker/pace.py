@@ -6,9 +6,13 @@ a thousand at a time, or the way to the store would be most of the work.
 Only time in which a job was running counts. Counted by the wall, a slow store would make the worker look slow, the worker
 would claim less for it, and would so stay slow.
 
+Run times are kept by task, for the affinity wait: see ``worker/affinity.py``. One job of each settled batch stands for the
+rest; to look at each would cost more than it tells.
+
 Invariants, each with the test that holds it:
     A worker whose pace has dropped claims by the new one.      tests/unit/worker/test_pace.py
     Waiting for the store does not make a worker claim less.    tests/unit/worker/test_pace.py
+    A task's run time is its own.                               tests/unit/worker/test_pace.py
 """
 
 from __future__ import annotations
@@ -29,12 +33,15 @@ class Pace:
     def __init__(self) -> None:
         self._rate = 0.0
         self._run_us = 0.0
+        self._task_us: dict[int, float] = {}
         self._done = 0
         self._busy_ns = 0
 
-    def ran(self, run_us: float) -> None:
-        """Take the run time of a typical recent job, microseconds."""
+    def ran(self, task_id: int, run_us: float) -> None:
+        """Take the run time of a typical recent job and its task, microseconds."""
         self._run_us += _NEW_WEIGHT * (run_us - self._run_us)
+        known_us = self._task_us.get(task_id, run_us)
+        self._task_us[task_id] = known_us + _NEW_WEIGHT * (run_us - known_us)
 
     def ahead(self, done: int, busy_ns: int) -> int:
         """Return how many jobs will be done within the next 50 ms of running, 0 to 1,000.
@@ -53,7 +60,6 @@ class Pace:
             rate = min(rate, (more + 1) * 1e9 / passed_ns)
         return min(int(rate * AHEAD_S), CLAIM_JOBS_MAX)
 
-    @property
-    def run_us(self) -> float:
-        """The recent run time of a job, microseconds."""
-        return self._run_us
+    def run_us_of(self, task_id: int) -> float:
+        """Return the recent run time of a task's jobs here, microseconds; of one that never ran here, that of all jobs."""
+        return self._task_us.get(task_id, self._run_us)

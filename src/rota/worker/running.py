@@ -1,6 +1,6 @@
 """The running table: which jobs a process was running, readable after its death.
 
-    header  │ magic 8 │ writing since, ns 8 │ rows 4 │ …          64 bytes
+    header  │ magic 8 │ writing since, ns 8 │ rows 4 │ … │ counts 3 x 8 │ …     64 bytes
     row     │ token 16 │ valid 1 │ …                              24 bytes, one a hand
 
 A file that worker and supervisor both map. The kernel keeps what was written to the mapping however the process ends, so
@@ -10,12 +10,15 @@ first, then the valid byte: a half-written row is not valid.
 
 A child that a handler forks shares the mapping but must not speak for its parent: it is switched off there.
 
+The counts are for people who look at a living worker (``rota workers``); nothing is decided by them.
+
 Beside it a worker can leave a *will*: outcomes that may be recorded only once its process is gone, since the handlers were
 still running (rota never settles a run that may still go on).
 
 Invariants, each with the test that holds it:
     What was marked when the process was killed is read back.     tests/unit/worker/test_running.py
     A fork does not write.                                        tests/unit/worker/test_running.py
+    What a living process counted is read without disturbing it.  tests/unit/worker/test_running.py
 """
 
 from __future__ import annotations
@@ -36,9 +39,25 @@ _HEADER = 64
 _ROW = 24
 _SINCE = 8
 _ROWS = 16
+_COUNTS = 24
+_COUNTS_FORMAT = "<QQQ"
 
 _boot_ns = SystemClock().boot_ns
 _open_tables: weakref.WeakSet[RunningTable] = weakref.WeakSet()
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What a worker has counted since its process began.
+
+    Attributes:
+        own: Jobs claimed from own slots.
+        stolen: Jobs claimed from other workers' slots.
+        idle_us: For how long hands were idle while something was ready, all hands together; see ``worker/idle.py``.
+    """
+
+    own: int
+    stolen: int
+    idle_us: int
 
 
 class RunningTable:
@@ -108,6 +127,11 @@ class RunningTable:
         since: int = struct.unpack_from("<Q", self._map, _SINCE)[0]
         return since
 
+    def show(self, counts: Counts) -> None:
+        """Show what has been counted so far."""
+        if self._is_mine:
+            struct.pack_into(_COUNTS_FORMAT, self._map, _COUNTS, counts.own, counts.stolen, counts.idle_us)
+
     def leave_will(self, outcomes: list[Outcome]) -> None:
         """Leave outcomes to be settled once this process has been reaped. Written whole or not at all."""
         draft = Path(self.path + ".will.draft")
@@ -130,6 +154,18 @@ class RunningTable:
         """Remove the file and the will; the mapping stays valid until it is dropped."""
         for path in (self.path, self.path + ".will", self.path + ".will.draft"):
             Path(path).unlink(missing_ok=True)
+
+
+def counts_in(path: str) -> Counts | None:
+    """Return what the process of the table at this path has counted; ``None`` if that cannot be read. Changes nothing."""
+    try:
+        with Path(path).open("rb") as file:
+            header = file.read(_HEADER)
+    except OSError:
+        return None
+    if len(header) < _HEADER or header[: len(_MAGIC)] != _MAGIC:
+        return None
+    return Counts(*struct.unpack_from(_COUNTS_FORMAT, header, _COUNTS))
 
 
 def _silence_in_child() -> None:

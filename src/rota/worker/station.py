@@ -29,7 +29,7 @@ from rota.worker.line import QueueLine
 from rota.worker.order import WorkerOrder
 from rota.worker.pace import Pace
 from rota.worker.rings import RingFollower
-from rota.worker.running import RunningTable
+from rota.worker.running import Counts, RunningTable
 from rota.worker.threads import Threads
 
 GiveBack = Callable[[int, Sequence[Outcome]], Settled]
@@ -116,6 +116,7 @@ class Station:
             affinity_wait_us=int(order.affinity_wait_s * 1e6),
             epoch_seen=self.rings.epoch_seen,
             give_back=self.put_back,
+            counted=self._counted,
         )
 
     # ── news ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,8 +134,9 @@ class Station:
     def _settled(self, answer: Settled, batch: Sequence[Outcome]) -> None:
         """After a settle: the next jobs of its keys may be claimed, and retries fall due."""
         last = batch[-1]
-        if last.started_at is not None and last.ended_at is not None:
-            self._pace.ran(max(0, last.ended_at - last.started_at))
+        job = self.holdings.jobs.get(last.token)
+        if job is not None and last.started_at is not None and last.ended_at is not None:
+            self._pace.ran(job.task_id, max(0, last.ended_at - last.started_at))
         if answer.woken:
             self.claimer.heard(answer.woken, is_staged=not answer.skipped)
         for outcome in batch:
@@ -143,6 +145,12 @@ class Station:
 
     def _wants_more(self) -> None:
         self.claimer.nudge()
+
+    def _counted(self) -> None:
+        """Show others what this worker has counted so far."""
+        if self._running is not None:
+            counters = self._telemetry.counters
+            self._running.show(Counts(counters["claims.own"], counters["claims.stolen"], counters["hands.idle_us"]))
 
     # ── what goes back ───────────────────────────────────────────────────────────────────────────────────────────────
 

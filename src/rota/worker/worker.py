@@ -107,8 +107,16 @@ class Worker:
         except StoreBrokenError as error:
             self._telemetry.emit("store.broken", store=self._store.url, error=error)
             raise
+        counters = self._telemetry.counters
         self._telemetry.emit(
-            "worker.ended", worker=self._order.name, pid=self._pid, code=self._exit_code, given_back=given_back
+            "worker.ended",
+            worker=self._order.name,
+            pid=self._pid,
+            code=self._exit_code,
+            given_back=given_back,
+            own=counters["claims.own"],
+            stolen=counters["claims.stolen"],
+            idle_s=round(counters["hands.idle_us"] / 1e6, 3),
         )
         return self._exit_code
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from rota.model.state import State
 from rota.store.port import NewNode, NewWorker, Store
 from rota.worker.claimer import Claimer
 from rota.worker.order import CLOSED, DRAINED
+from rota.worker.running import RunningTable, counts_in
 from tests.faults import Fault, FaultyStore, ScriptedPlan
 from tests.unit.worker.kitchen import Kitchen
 
@@ -180,6 +182,85 @@ async def test_a_worker_without_slots_works_by_taking_from_others() -> None:
     await kitchen.work_until_settled(tokens + keyed, worker)
 
     assert kitchen.telemetry.counters["claims.stolen"] >= 40
+
+
+async def test_a_keyed_job_of_anothers_slot_waits_by_the_run_time_of_its_own_task() -> None:
+    """What takes long stays with its worker for long; what takes a millisecond is taken after fifty of them."""
+
+    async def slow() -> None: ...
+
+    kitchen = Kitchen.of(echo, slow)
+    node = await kitchen.store.register_node(NewNode("mitte", "", "{}"))
+    kitchen.node_id = node.id
+    await kitchen.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo", "slow"], weight=1_000))
+    station = await (await kitchen.worker(weight=1, affinity_wait_s=3_600))._register()
+    await station.rings.look()
+    numbers = station._me.task_ids
+    for _ in range(8):
+        station._pace.ran(numbers["echo"], 1_000)
+        station._pace.ran(numbers["slow"], 900_000_000)
+    key = next(key for key in map(str, range(99)) if slot_of(hash16(key, b"")) not in station.lines[0].slots.own)
+    other = next(
+        k for k in map(str, range(int(key) + 1, 99)) if slot_of(hash16(k, b"")) not in station.lines[0].slots.own
+    )
+    await kitchen.submit(slow, key=key)
+    [fast] = await kitchen.submit(echo, key=other)
+
+    async def claimed_echo() -> bool:
+        await station.claimer._claim_elsewhere(station.lines[0])
+        return fast in station.holdings.jobs
+
+    async with asyncio.timeout(30):
+        while not await claimed_echo():
+            await asyncio.sleep(0.001)
+
+    assert list(station.holdings.jobs) == [fast]
+    assert kitchen.telemetry.counters["claims.stolen"] == 1
+    await station.hands.rest()
+    await station.hands.close()
+
+
+async def test_the_run_time_of_a_task_is_learnt_from_its_settles() -> None:
+    """From one job of each batch, so that no job pays for it."""
+
+    async def slow() -> None:
+        await asyncio.sleep(0.03)
+
+    kitchen = Kitchen.of(echo, slow)
+    worker = await kitchen.worker()
+    await kitchen.work_until_settled([*await kitchen.submit(echo, 20), *await kitchen.submit(slow, 2)], worker)
+
+    assert worker._station is not None
+    pace, numbers = worker._station._pace, worker._me.task_ids
+    assert pace.run_us_of(numbers["slow"]) > 25_000 > pace.run_us_of(numbers["echo"])
+
+
+async def test_idle_hands_are_counted_and_shown(tmp_path: Path) -> None:
+    """A neighbour stands still: its keyed jobs are taken after the affinity wait, for which two hands did nothing."""
+    kitchen = Kitchen.of(echo)
+    node = await kitchen.store.register_node(NewNode("mitte", "", "{}"))
+    kitchen.node_id = node.id
+    await kitchen.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo"], weight=1_000))
+    table = RunningTable.create(str(tmp_path / "w.table"), concurrency=4)
+    worker = await kitchen.worker(weight=1, running=table)
+    working = asyncio.create_task(worker.run())
+    await kitchen.until(lambda: worker._station is not None)
+    assert worker._station is not None
+    [line] = worker._station.lines
+    await kitchen.until(lambda: len(line.ring.members) == 2)
+    resting = worker._station.claimer._idle._since
+    await kitchen.until(lambda: len(resting) == 4)
+    keys = [key for key in map(str, range(99)) if slot_of(hash16(key, b"")) not in line.slots.own][:2]
+
+    tokens = [token for key in keys for token in await kitchen.submit(echo, key=key)]
+    await kitchen.until_settled(tokens)
+    worker.drain()
+    await working
+
+    counts = counts_in(table.path)
+    assert counts is not None
+    assert (counts.own, counts.stolen) == (0, 2)
+    assert counts.idle_us == kitchen.telemetry.counters["hands.idle_us"] >= 2 * 45_000
 
 
 async def test_jobs_of_a_task_that_only_one_worker_knows_are_run_by_it() -> None:

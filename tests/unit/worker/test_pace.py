@@ -57,7 +57,28 @@ def test_a_worker_whose_pace_has_dropped_claims_by_the_new_one() -> None:
 def test_the_run_time_follows_the_jobs() -> None:
     """How long a keyed job waits for its own worker goes by it."""
     pace = Pace()
+    pace.ran(7, 9_000)
     for _ in range(10):
-        pace.ran(1_000)
+        pace.ran(7, 1_000)
 
-    assert 990 < pace.run_us <= 1_000
+    assert 1_000 <= pace.run_us_of(7) < 1_010
+
+
+def test_a_task_has_its_own_run_time() -> None:
+    """Whatever ran last, and however much of it."""
+    pace = Pace()
+    for _ in range(10):
+        pace.ran(1, 1_000)
+        pace.ran(2, 2_000_000)
+
+    assert pace.run_us_of(1) == 1_000
+    assert pace.run_us_of(2) == 2_000_000
+
+
+def test_a_task_that_never_ran_here_is_taken_for_a_usual_one() -> None:
+    """Nothing better is known of it."""
+    pace = Pace()
+    for _ in range(20):
+        pace.ran(1, 400_000)
+
+    assert 399_000 < pace.run_us_of(2) <= 400_000

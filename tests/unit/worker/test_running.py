@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rota.model.outcome import Failure, Kind, Outcome
-from rota.worker.running import RunningTable
+from rota.worker.running import Counts, RunningTable, counts_in
 
 ONE, TWO = b"1" * 16, b"2" * 16
 
@@ -24,7 +24,7 @@ def table(tmp_path: Path) -> RunningTable:
 def test_what_was_marked_when_the_process_was_killed_is_read_back(table: RunningTable) -> None:
     """Whom a crash may be blamed on must be known however the process ended."""
     code = (
-        "import os, sys; from rota.worker.running import RunningTable; t = RunningTable.open(sys.argv[1]);"
+        "import os, sys; from rota.worker.running import Counts, RunningTable, counts_in; t = RunningTable.open(sys.argv[1]);"
         "t.mark(0, b'1' * 16); t.mark(3, b'2' * 16); t.mark(1, b'3' * 16); t.clear(1); t.began();"
         "os.kill(os.getpid(), 9)"
     )
@@ -98,3 +98,16 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="not a running table"):
         RunningTable.open(str(path))
+
+
+def test_what_a_living_process_counted_is_read_by_others(table: RunningTable, tmp_path: Path) -> None:
+    """`rota workers` shows it; reading must not touch a file that belongs to a worker."""
+    table.mark(0, ONE)
+    table.show(Counts(own=7, stolen=2, idle_us=1_500_000))
+    os.chmod(table.path, 0o400)
+
+    assert counts_in(table.path) == Counts(own=7, stolen=2, idle_us=1_500_000)
+    assert table.running() == [ONE]
+    assert counts_in(str(tmp_path / "none.table")) is None
+    (tmp_path / "other.table").write_bytes(b"something else")
+    assert counts_in(str(tmp_path / "other.table")) is None
