@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from rota.model.state import State
-from tests.contract.outcomes import failed, retry
+from tests.contract.outcomes import failed, retry, snooze
 from tests.contract.shop import Shop
 
 HOUR = timedelta(hours=1)
@@ -119,3 +119,17 @@ async def test_an_expired_job_can_be_put_back(shop: Shop) -> None:
 
     assert await shop.store.expire() == 0
     assert await (await shop.worker()).work() == [token]
+
+
+async def test_what_was_started_and_comes_back_later_does_not_expire(shop: Shop) -> None:
+    """It was wanted by then, and it was begun in time: a handler that polls must be allowed to come back to it."""
+    token = await shop.submit_one(shop.job(expires_at=shop.at(60)))
+    worker = await shop.worker()
+    await worker.settle(snooze(await worker.claim_one(), shop.at(120)))
+    shop.clock.advance(60)
+
+    assert await shop.store.expire() == 0
+    assert await shop.state(token) == State.SCHEDULED
+
+    shop.clock.advance(60)
+    assert (await worker.claim_one()).expires_at is None

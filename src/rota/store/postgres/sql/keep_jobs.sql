@@ -33,6 +33,8 @@ BEGIN
                alone = l.alone AND u.kind = given_back,
                ready = u.due_at IS NULL,
                ready_at = CASE WHEN u.kind = given_back THEN l.ready_at ELSE p_now END,
+               -- It was started in time; also a snooze, which counts as no attempt, must not end as expired.
+               expires_at = CASE WHEN u.kind = given_back THEN l.expires_at END,
                due_at = u.due_at
           FROM u
          WHERE l.token = ANY (ARRAY[u.token]) AND l.fence = u.fence AND l.recorded < u.fence

@@ -66,6 +66,7 @@ BEGIN
         UPDATE live l
            SET holder = NULL, claimed_at = NULL, ready_at = now_us,
                crashes = l.crashes + (l.token = ANY (coalesce(blamed, '{}')))::integer,
+               expires_at = CASE WHEN l.token = ANY (coalesce(blamed, '{}')) THEN NULL ELSE l.expires_at END,
                alone = l.alone OR (l.token = ANY (coalesce(blamed, '{}')) AND l.crashes >= 1)
          WHERE l.ctid = ANY (found_rows) AND l.holder = p_worker
      RETURNING l.token, l.queue_id, l.slot, l.place, l.fence, l.alone, l.token = ANY (coalesce(blamed, '{}')) AS is_blamed
