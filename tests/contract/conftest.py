@@ -34,10 +34,11 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -
     if request.param == "sqlite-file":
         return SqliteEngine(tmp_path / "shop.db", clock)
 
+    from tests.postgres_schemas import empty_schema
     from tests.postgres_server import server_or_skip
 
     server = server_or_skip()
-    return PostgresEngine(server.url, server.fresh_schema(), clock, _pooled(request, server.url))
+    return PostgresEngine(server.url, empty_schema(server), clock, _pooled(request, server.url))
 
 
 def _pooled(request: pytest.FixtureRequest, url: str) -> str | None:

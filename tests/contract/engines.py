@@ -82,10 +82,11 @@ class SqliteEngine:
 
 
 class PostgresEngine:
-    """PostgreSQL, in a schema of its own.
+    """PostgreSQL, in a schema that holds no job.
 
     Args:
         url: The server.
+        schema: The schema, as ``migrate`` leaves it.
         through: The same server as the stores reach it, such as through a pooler.
     """
 
@@ -97,16 +98,11 @@ class PostgresEngine:
         self._through = through or url
         self._schema = schema
         self._clock = clock
-        self._is_migrated = False
 
     async def open(self, *, waiting_max: int | None = None) -> Store:
-        """Open another pool on the schema, which is made when first opened."""
-        from rota.store.postgres.migrate import migrate
+        """Open another pool on the schema."""
         from rota.store.postgres.store import PostgresStore
 
-        if not self._is_migrated:
-            await migrate(self._url, schema=self._schema)
-            self._is_migrated = True
         return await PostgresStore.open(
             self._through, clock=self._clock, schema=self._schema, waiting_max=waiting_max or WAITING_JOBS_MAX
         )

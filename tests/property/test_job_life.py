@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from rota.store.port import Store
-from rota.store.postgres.migrate import migrate
 from rota.store.postgres.store import PostgresStore
+from tests.postgres_schemas import empty_schema
 from tests.postgres_server import server_or_skip, shared_server
 from tests.property.life_machine import JobLife
 
@@ -17,10 +17,9 @@ class JobLifeOnPostgres(JobLife):
     """The same, with keys that get their heads from a stage and not from the submit."""
 
     def open_store(self) -> Store:
-        """Return a store in a schema of its own."""
+        """Return a store that holds no job."""
         server = shared_server()
-        schema = server.fresh_schema()
-        self.runner.run(migrate(server.url, schema=schema))
+        schema = empty_schema(server)
         return self.runner.run(PostgresStore.open(server.url, clock=self.clock, schema=schema))
 
 
