@@ -34,6 +34,9 @@ CLAIM_JOBS_MAX: Final = 1_000
 SETTLE_JOBS_MAX: Final = 2_000
 """Outcomes in one settle."""
 
+SETTLE_BYTES_MAX: Final = 64 * MIB
+"""Results in one settle: PostgreSQL takes no message over 1 GiB, and the same batch is sent until it is answered for."""
+
 TRACEBACK_BYTES_MAX: Final = 16 * KIB
 """Text of one traceback kept with a failed attempt; the end is kept, since the cause stands there."""
 

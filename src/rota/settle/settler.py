@@ -12,6 +12,7 @@ Invariants, each with the test that holds it:
     An outcome is kept until the store has answered for it.    tests/unit/settle/test_settler.py
     A refused outcome is told, counted, and not sent again.    tests/unit/settle/test_settler.py
     A claims row is dropped with the last of its jobs.         tests/unit/settle/test_settler.py
+    No batch is larger than the store can take.                tests/unit/settle/test_settler.py
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 
 from rota.errors import OutcomeUnknownError, StoreBrokenError, StoreError
 from rota.model.job import ClaimedJob
-from rota.model.limits import SETTLE_JOBS_MAX
+from rota.model.limits import SETTLE_BYTES_MAX, SETTLE_JOBS_MAX
 from rota.model.outcome import Kind, Outcome
 from rota.runtime.entropy import Entropy
 from rota.runtime.patience import store_pause_s
@@ -189,8 +190,7 @@ class Settler:
             await self._empty.wait()
 
     async def _settle_next(self) -> None:
-        waiting = self._waiting
-        taken = [waiting.popleft() for _ in range(min(len(waiting), SETTLE_JOBS_MAX))]
+        taken = self._take_waiting()
         batch = [outcome for outcome, _ in taken]
         done = self._done_claims + self._holdings.finish([number for _, number in taken])
         self._done_claims = []
@@ -199,6 +199,23 @@ class Settler:
         self._in_flight = 0
         self._answered += len(batch)
         self._take_answer(answer, batch)
+
+    def _take_waiting(self) -> list[tuple[Outcome, int]]:
+        """Take the next batch: what waits, as far as one call can carry it; at least one."""
+        waiting = self._waiting
+        taken = [waiting.popleft() for _ in range(min(len(waiting), SETTLE_JOBS_MAX))]
+        sizes = [0 if outcome.result is None else len(outcome.result) for outcome, _ in taken]
+        room = SETTLE_BYTES_MAX
+        if sum(sizes) > room:
+            fitting = 0
+            for size in sizes:
+                room -= size
+                if room < 0 and fitting:
+                    break
+                fitting += 1
+            waiting.extendleft(reversed(taken[fitting:]))
+            del taken[fitting:]
+        return taken
 
     def _take_answer(self, answer: Settled, batch: list[Outcome]) -> None:
         self._count(answer, batch)

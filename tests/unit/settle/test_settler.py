@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
 
 from rota.model.job import ClaimedJob
+from rota.model.limits import SETTLE_BYTES_MAX
 from rota.model.outcome import Failure, Kind, Outcome
 from rota.model.state import State
 from rota.settle.settler import Holdings, Settler
@@ -114,3 +118,40 @@ async def test_a_job_settled_during_a_look_is_not_taken_for_a_lost_one() -> None
     holdings.forget([done(jobs[0])])
 
     assert holdings.unknown_of(jobs) == [jobs[1]]
+
+
+async def test_no_batch_is_larger_than_the_store_can_take() -> None:
+    """Seventy results of 16 MiB are more than PostgreSQL takes at once: the batch would be sent for ever, and never settled."""
+    kitchen = Kitchen.of(bake)
+    me, jobs = await claimed(kitchen, 7)
+    holdings, told = Holdings(), list[Settled]()
+    holdings.take(jobs)
+    batches = list[list[bytes]]()
+    one = settler(kitchen, Noted(kitchen.store, batches), me, holdings, told)
+    large = bytes(SETTLE_BYTES_MAX // 2)
+
+    for job in jobs[:4]:
+        one.add(replace(done(job), result=large), job.claim_no)
+    one.add(replace(done(jobs[4]), result=large + large + b"0"), jobs[4].claim_no)
+    await settle_all(one, jobs[5:])
+
+    tokens = [job.token for job in jobs]
+    assert batches == [tokens[:2], tokens[2:4], tokens[4:5], tokens[5:]]
+    assert holdings.jobs == {}
+    assert set((await kitchen.store.states(tokens)).values()) == {State.SUCCEEDED}
+
+
+class Noted:
+    """A store that notes which outcomes come together."""
+
+    def __init__(self, store: Store, batches: list[list[bytes]]) -> None:
+        self._store = store
+        self._batches = batches
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def settle(self, worker: int, outcomes: Sequence[Outcome], done_claims: Sequence[int] = ()) -> Settled:
+        """Note the tokens and settle without the bulk."""
+        self._batches.append([outcome.token for outcome in outcomes])
+        return await self._store.settle(worker, [replace(each, result=None) for each in outcomes], done_claims)
