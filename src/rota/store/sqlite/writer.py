@@ -232,18 +232,24 @@ class Writer:
         if not writes:
             return
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except apsw.Error as error:
-            self._stop_at(writes, translate(error, self._path))
-            return
-        self._mark.began()
-        try:
-            self._transact(writes, news)
+            # Within: an interrupt may come when the transaction has just begun, and then nobody would ever end it.
+            if self._has_begun(writes):
+                self._transact(writes, news)
         except BaseException:
             self._roll_back()
             raise
         finally:
             self._mark.ended()
+
+    def _has_begun(self, writes: list[Piece]) -> bool:
+        """Begin the transaction; if that cannot be, fail those who wait for it."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except apsw.Error as error:
+            self._stop_at(writes, translate(error, self._path))
+            return False
+        self._mark.began()
+        return True
 
     def _look_first(self, piece: Piece) -> bool:
         """Let a piece look whether it has anything to write; returns whether it is done."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import apsw
 import pytest
@@ -376,3 +376,38 @@ async def test_a_repeat_among_submits_that_wait_together_is_told(store: SqliteSt
     assert (set(again.duplicates), set(first.duplicates)) == ({known.token}, set())
     (queue,) = await store.queues()
     assert queue.waiting == 2
+
+
+class Interrupted:
+    """A connection whose caller is interrupted when the first transaction has just begun."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._was_interrupted = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def execute(self, sql: str, *more: Any) -> Any:
+        """Execute, and then raise what Ctrl-C raises."""
+        found = self._db.execute(sql, *more)
+        if sql == "BEGIN IMMEDIATE" and not self._was_interrupted:
+            self._was_interrupted = True
+            raise KeyboardInterrupt
+        return found
+
+
+def test_an_interrupt_when_a_transaction_has_begun_ends_it() -> None:
+    """Ctrl-C in a shell that submits: else the store stays locked, for everybody, until that shell is closed."""
+    marks = Marks()
+    writer, db = a_writer(marks)
+    writer._db = cast(apsw.Connection, Interrupted(db))
+
+    with pytest.raises(KeyboardInterrupt):
+        writer.call_inline(note("a"))
+
+    assert not db.in_transaction
+    assert marks.calls[-1] == "ended"
+    assert writer.call_inline(note("b")) == "b"
+    assert notes(db) == ["b"]
+    writer.close()
