@@ -81,7 +81,9 @@ EXPECTED: Final = {
     "expirable": ["live_expires"],
     "ready_elsewhere": ["live_claimable"],
     "job_history": ["PRIMARY KEY"],
-    "take_numbers": ["INTEGER PRIMARY KEY"],
+    "last_number": ["INTEGER PRIMARY KEY"],
+    "count_up": ["INTEGER PRIMARY KEY (rowid>?)"],
+    "list_queues": ["INTEGER PRIMARY KEY (rowid>?)"],
     "count_running": ["live_token"],
     "count_scheduled": ["live_due"],
 }

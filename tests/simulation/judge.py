@@ -55,6 +55,11 @@ HEADLESS = """
        AND NOT EXISTS (SELECT 1 FROM live AS h WHERE h.queue_id = l.queue_id AND h.key = l.key AND h.head)
 """
 
+COUNTED = """
+    SELECT (SELECT coalesce(sum(n), 0) FROM counters WHERE id > 0)
+         + (SELECT count(*) FROM live WHERE seq > (SELECT n FROM counters WHERE id = 0))
+"""
+
 
 def sample(world: World) -> Sampled:
     """Count the store's rows, and look what it counts itself."""
@@ -63,7 +68,7 @@ def sample(world: World) -> Sampled:
         at=world.now_ns,
         live=one("SELECT count(*) FROM live"),
         finished=one("SELECT count(*) FROM finished"),
-        counted_live=one("SELECT coalesce(sum(n), 0) FROM counters WHERE id > 0"),
+        counted_live=one(COUNTED),
         counted_finished=one("SELECT sum(n) FROM counters WHERE id < 0"),
         keys_without_head=one(HEADLESS),
     )

@@ -11,9 +11,9 @@ from rota.model.state import Final as FinalState
 from rota.model.state import State
 from rota.model.token import token_text
 from rota.store.port import Cancelled, Wake, Woken
-from rota.store.sqlite.intake import take_numbers
 from rota.store.sqlite.leave import give_up
 from rota.store.sqlite.stage import WokenSlots
+from rota.store.sqlite.tally import count_up
 from rota.store.sqlite.writer import News
 from rota.store.statements import load
 
@@ -48,7 +48,7 @@ def reopen(db: apsw.Connection, news: News, token: bytes, now: int) -> Sequence[
     if state is None or state == FinalState.SUCCEEDED:
         _refuse_reopen(db, token, state)
     queue_id = db.execute(SQL["same_job"], (token,)).get[_QUEUE]
-    seq, _ = take_numbers(db, {queue_id: 1})
+    seq = count_up(db) + 1
     db.execute(SQL["note_reopened"], (token, now))
     slot, priority, ready = db.execute(SQL["reopen_job"], (token, seq, now)).get
     db.execute(SQL["forget_finished"], (token,))

@@ -22,6 +22,7 @@ from rota.store.sqlite.faults import translate
 from rota.store.sqlite.filesystem import refuse_network
 from rota.store.sqlite.mend import leave_note, mend
 from rota.store.sqlite.migrate import migrate
+from rota.store.sqlite.rights import refuse_unless_writable
 
 MEMORY: Final = ":memory:"
 SAFE_VERSION: Final = (3, 51, 3)
@@ -76,6 +77,7 @@ def open_connection(path: str, *, busy_timeout_ms: int, durability: str, is_read
         ConfigError: An unknown durability.
         UnsupportedStoreError: A network file system, or a file of another program.
         SchemaVersionError: It was made by a newer rota.
+        StoreReadOnlyError: It may not be written by this user.
         StoreError: It cannot be opened.
     """
     if durability not in DURABILITIES:
@@ -86,6 +88,7 @@ def open_connection(path: str, *, busy_timeout_ms: int, durability: str, is_read
         )
     if path != MEMORY:
         refuse_network(path)
+        refuse_unless_writable(path)
     is_new = path != MEMORY and not os.path.exists(path)
     if is_new and is_reader:
         raise StoreUnavailableError(f"{path} is gone. Nothing was read.", path=path)
@@ -109,8 +112,13 @@ def open_connection(path: str, *, busy_timeout_ms: int, durability: str, is_read
     except BaseException as error:
         _give_up(db, path, error)
         raise
-    _open.add(db)
+    keep_in_children(db)
     return db
+
+
+def keep_in_children(db: apsw.Connection) -> None:
+    """Have forked children leave a connection alone: it is their parent's."""
+    _open.add(db)
 
 
 def _give_up(db: apsw.Connection, path: str, error: BaseException) -> None:

@@ -14,6 +14,7 @@ from rota.store.sqlite.filesystem import mount_of
 from rota.store.sqlite.house import Sweep
 from rota.store.sqlite.members import closed_workers_with_jobs
 from rota.store.sqlite.migrate import migrations, version_of
+from rota.store.sqlite.rights import user_name, why_not_writable
 from rota.store.sqlite.writer import MUST_WRITE
 
 MIB: Final = 1024 * 1024
@@ -27,17 +28,18 @@ _DURABILITY: Final = {
 }
 
 
-def examine(db: apsw.Connection, path: str, synchronous: int, now: int) -> list[Check]:
+def examine(db: apsw.Connection, path: str, synchronous: int, now: int, *, is_at_rest: bool = False) -> list[Check]:
     """Return all checks.
 
     Args:
         db: A connection to read through.
         synchronous: How the writer's connection waits for the disk, as SQLite's number.
         now: This instant.
+        is_at_rest: The file is read as it lies, without its log.
     """
-    checks = [_version(), _durability(db, path, synchronous), _schema(db), _platform()]
+    checks = [_version(), _durability(db, path, synchronous, is_at_rest=is_at_rest), _schema(db), _platform()]
     if path != MEMORY:
-        checks += [_file_system(path), _room(path), _log(path)]
+        checks += [_rights(path), _file_system(path), _room(path), _log(path)]
     return [*checks, *_stuck(db, now)]
 
 
@@ -53,12 +55,12 @@ def _version() -> Check:
     )
 
 
-def _durability(db: apsw.Connection, path: str, synchronous: int) -> Check:
+def _durability(db: apsw.Connection, path: str, synchronous: int, *, is_at_rest: bool) -> Check:
     if path == MEMORY:
         return Check(name="durability", level="note", says="in memory: everything ends with this process")
     mode = db.pragma("journal_mode")
     level, says, advice = _DURABILITY[synchronous]
-    if mode != "wal":
+    if mode != "wal" and not is_at_rest:
         return Check(
             name="durability",
             level="error",
@@ -89,6 +91,18 @@ def _platform() -> Check:
         level="warning",
         says=f"{system}: rota's promises about crashes hold on Linux",
         advice="Use it for development, and Linux for what matters.",
+    )
+
+
+def _rights(path: str) -> Check:
+    reason = why_not_writable(path)
+    if not reason:
+        return Check(name="rights", level="ok", says=f"{user_name(os.geteuid())} may write it")
+    return Check(
+        name="rights",
+        level="note",
+        says=f"read only: {reason}",
+        advice="Nodes, submits and changes need a user who may write the file and its folder.",
     )
 
 

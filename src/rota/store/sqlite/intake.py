@@ -6,8 +6,7 @@ one job each, the statements around the insert would cost more than the insert.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from rota.model.token import first_token_at, is_token, token_ms, token_text
 from rota.store.port import Submitted, Wake, Woken
 from rota.store.sqlite.bulk import run_rows
 from rota.store.sqlite.stage import WokenSlots, stage_keys
+from rota.store.sqlite.tally import Tally
 from rota.store.sqlite.writer import News
 from rota.store.statements import load
 
@@ -29,7 +29,7 @@ SOON_US: Final = 5_000_000
 """A job that falls due within this time is news: its worker sets a timer, where a slow look would come too late."""
 
 _SHIFT: Final = 6
-_NEW: Final[frozenset[bytes]] = frozenset()
+_NONE: Final[frozenset[bytes]] = frozenset()
 
 Row = tuple[Any, ...]
 _SEQ, _TOKEN, _QUEUE, _HASH, _PRIORITY, _KEY, _DUE, _PAYLOAD, _MAY_BE_HEAD = 0, 1, 2, 4, 5, 6, 7, 12, 13
@@ -54,7 +54,10 @@ class Submission:
 
     Attributes:
         is_plain: All of its jobs were made for this call and carry a token of today: nothing need be looked up.
+        queue_ids: Numbers of the queues that its jobs go to.
     """
+
+    __slots__ = ("_queues", "_tasks", "is_plain", "jobs", "now", "queue_ids", "waiting_max")
 
     def __init__(
         self, jobs: Sequence[NewJob], queues: Mapping[str, int], tasks: Mapping[str, int], *, waiting_max: int, now: int
@@ -64,30 +67,26 @@ class Submission:
         self.waiting_max = waiting_max
         self._queues = queues
         self._tasks = tasks
+        self.queue_ids = {queues[job.queue] for job in jobs}
         self.is_plain = self._are_plain(jobs)
 
     def write(self, db: apsw.Connection, news: News) -> Submitted:
         """Insert all, or raise and leave nothing."""
-        jobs, duplicates = (self.jobs, set()) if self.is_plain else self._new_ones(db)
+        jobs, duplicates = (self.jobs, _NONE) if self.is_plain else self._new_ones(db)
         if not jobs:
-            return Submitted(duplicates=frozenset(duplicates), woken=())
-        first, unfinished = take_numbers(db, self.counted(jobs))
-        rows = self.rows(jobs, first, set())
-        woken = WokenSlots()
+            return Submitted(duplicates=duplicates, woken=())
+        tally = Tally(db, self.queue_ids)
+        seen: set[tuple[int, str]] = set()
+        rows = self.rows(jobs, tally.last + 1, seen)
+        last, woken = tally.last + len(rows), WokenSlots()
         if insert(db, rows) < len(rows):
-            rows = self._sort_out(db, rows, duplicates, woken, unfinished)
-        self.refuse_if_full(unfinished, rows)
-        told = self.woken(rows, heads_among(db, rows), woken)
+            rows, known = self._sort_out(db, rows, woken)
+            duplicates |= known
+        self._refuse_if_full(tally.too_full(db, last, self.waiting_max), rows)
+        told = self.woken(rows, heads_among(db, rows, seen), woken)
         if told:
             news.tell(Wake(woken=told))
-        return Submitted(duplicates=frozenset(duplicates), woken=told)
-
-    def counted(self, jobs: Sequence[NewJob]) -> Mapping[int, int]:
-        """Return how many of the jobs are for each queue, by number."""
-        queues = self._queues
-        if len(jobs) == 1:
-            return {queues[jobs[0].queue]: 1}
-        return Counter([queues[job.queue] for job in jobs])
+        return Submitted(duplicates=duplicates, woken=told)
 
     def rows(self, jobs: Sequence[NewJob], seq: int, seen: set[tuple[int, str]]) -> list[Row]:
         """Return the values of ``insert_headless``; in the place of ``head`` is whether it may be one.
@@ -130,18 +129,19 @@ class Submission:
             woken.add(queue_id, slot, priority, seq)
         return woken.list()
 
-    def refuse_if_full(self, unfinished: Mapping[int, int], rows: Sequence[Row]) -> None:
-        """Check that every queue may hold what it holds now.
+    def _refuse_if_full(self, unfinished: Mapping[int, int], rows: Sequence[Row]) -> None:
+        """Refuse what goes into a queue that holds too many.
+
+        Args:
+            unfinished: How many these queues hold now.
 
         Raises:
-            QueueFullError: It may not.
+            QueueFullError: There is something.
         """
         for queue_id, count in unfinished.items():
-            if count > self.waiting_max:
+            more = sum(row[_QUEUE] == queue_id for row in rows)
+            if more:
                 name = next(name for name, number in self._queues.items() if number == queue_id)
-                more = sum(row[_QUEUE] == queue_id for row in rows)
-                if not more:
-                    continue
                 raise QueueFullError(
                     f"queue {name} holds {count - more:,} unfinished jobs and may hold {self.waiting_max:,}: {more:,} more do "
                     "not fit. Nothing was written. Start workers for it, or raise `waiting_max`.",
@@ -157,7 +157,7 @@ class Submission:
         lowest, highest = first_token_at(now_ms - TOKEN_SKEW_MS_MAX), first_token_at(now_ms + TOKEN_SKEW_MS_MAX)
         return all(job.is_fresh and lowest <= job.token < highest and is_token(job.token) for job in jobs)
 
-    def _new_ones(self, db: apsw.Connection) -> tuple[Sequence[NewJob], set[bytes]]:
+    def _new_ones(self, db: apsw.Connection) -> tuple[Sequence[NewJob], frozenset[bytes]]:
         """Leave out jobs that are known; finished ones must be looked for unless the token was made for this call.
 
         Raises:
@@ -174,7 +174,7 @@ class Submission:
             else:
                 self._check_token(job.token)
                 jobs.append(job)
-        return jobs, duplicates
+        return jobs, frozenset(duplicates)
 
     def _check_token(self, token: bytes) -> None:
         if not is_token(token):
@@ -202,30 +202,23 @@ class Submission:
             )
 
     def _sort_out(
-        self,
-        db: apsw.Connection,
-        rows: list[Row],
-        duplicates: set[bytes],
-        woken: WokenSlots,
-        unfinished: dict[int, int],
-    ) -> list[Row]:
-        """Find the jobs whose token was in live already; return the rows that are really new."""
+        self, db: apsw.Connection, rows: Sequence[Row], woken: WokenSlots
+    ) -> tuple[list[Row], frozenset[bytes]]:
+        """Find the jobs whose token was in live already; return the rows that are really new, and the tokens that are not."""
         by_content = {(job.token, job.payload): job for job in self.jobs}
-        new = []
+        new, known = [], set()
         for row in rows:
-            known = db.execute(SQL["same_job"], (row[_TOKEN],)).get
-            if known[0] == row[_SEQ]:
+            there = db.execute(SQL["same_job"], (row[_TOKEN],)).get
+            if there[0] == row[_SEQ]:
                 new.append(row)
-                continue
-            self._refuse_reuse(by_content[row[_TOKEN], row[_PAYLOAD]], known)
-            duplicates.add(row[_TOKEN])
-            unfinished[row[_QUEUE]] -= 1
-            db.execute(SQL["add_to_counter"], (row[_QUEUE], -1))
+            else:
+                self._refuse_reuse(by_content[row[_TOKEN], row[_PAYLOAD]], there)
+                known.add(row[_TOKEN])
         # The job that was left out may have been the one that was to be head.
         for queue_id in {row[_QUEUE] for row in new}:
             keys = sorted({row[_KEY] for row in new if row[_QUEUE] == queue_id and row[_KEY] is not None})
             stage_keys(db, queue_id, msgspec.json.encode(keys).decode(), self.now, woken)
-        return new
+        return new, frozenset(known)
 
 
 def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submission]) -> list[Submitted]:
@@ -234,22 +227,18 @@ def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submi
     Raises:
         NotOnlyNew: A token was known after all, or a queue would be too full. Undo it, and write them one by one.
     """
-    counts: Counter[int] = Counter()
-    for submission in submissions:
-        counts.update(submission.counted(submission.jobs))
-    first, unfinished = take_numbers(db, counts)
+    tally = Tally(db, set().union(*[submission.queue_ids for submission in submissions]))
     seen: set[tuple[int, str]] = set()
-    rows_of = []
+    last, rows_of = tally.last, []
     for submission in submissions:
-        rows_of.append(submission.rows(submission.jobs, first, seen))
-        first += len(submission.jobs)
+        rows_of.append(submission.rows(submission.jobs, last + 1, seen))
+        last += len(submission.jobs)
     rows = list(chain.from_iterable(rows_of))
-    is_full = max(unfinished.values()) > submissions[0].waiting_max
-    if is_full or insert(db, rows) < len(rows):
+    if insert(db, rows) < len(rows) or tally.too_full(db, last, submissions[0].waiting_max):
         raise NotOnlyNew
-    heads = heads_among(db, rows)
+    heads = heads_among(db, rows, seen)
     replies = [
-        Submitted(duplicates=_NEW, woken=submission.woken(own, heads, WokenSlots()))
+        Submitted(duplicates=_NONE, woken=submission.woken(own, heads, WokenSlots()))
         for submission, own in zip(submissions, rows_of, strict=True)
     ]
     told = [woken for reply in replies for woken in reply.woken]
@@ -267,20 +256,8 @@ def insert(db: apsw.Connection, rows: Sequence[Row]) -> int:
     return run_rows(db, SQL["insert_job"], heads) + run_rows(db, SQL["insert_headless"], others)
 
 
-def take_numbers(db: apsw.Connection, counts: Mapping[int, int]) -> tuple[int, dict[int, int]]:
-    """Give numbers to new jobs; return the first of them, and how many unfinished jobs each queue has now.
-
-    Args:
-        counts: How many new jobs each queue gets.
-    """
-    unfinished: dict[int, int] = {}
-    for queue_id, count in counts.items():
-        unfinished.update(db.execute(SQL["take_numbers"], (queue_id, count)).fetchall())  # type: ignore[arg-type]
-    return unfinished.pop(0) - sum(counts.values()) + 1, unfinished
-
-
-def heads_among(db: apsw.Connection, rows: Sequence[Row]) -> set[int]:
-    """Return the numbers of the jobs that have become heads of their keys."""
-    if not any(row[_MAY_BE_HEAD] for row in rows):
+def heads_among(db: apsw.Connection, rows: Sequence[Row], may_be: Collection[tuple[int, str]]) -> set[int]:
+    """Return the numbers of the jobs that have become heads of their keys; ``may_be`` names the keys that may have got one."""
+    if not may_be or not rows:
         return set()
     return set(msgspec.json.decode(db.execute(SQL["new_heads"], (rows[0][_SEQ], rows[-1][_SEQ])).get))

@@ -10,6 +10,7 @@ from rota.model.state import Final
 from rota.store.port import Wake, Woken
 from rota.store.sqlite.bulk import fetch, numbers, run_rows
 from rota.store.sqlite.stage import WokenSlots, stage_keys
+from rota.store.sqlite.tally import count_up
 from rota.store.sqlite.writer import News
 from rota.store.statements import load
 
@@ -23,6 +24,7 @@ def leave(db: apsw.Connection, seqs: Sequence[int], states: Mapping[Final, int],
         seqs: Their numbers; at least one.
         states: How many of them ended in each state.
     """
+    count_up(db)
     bound = numbers(seqs)
     leaving = fetch(db, SQL["leaving_keys"], (bound,))
     db.execute(SQL["delete_jobs"], (bound,))

@@ -54,7 +54,7 @@ def pending(path: str) -> list[Step]:
         try:
             db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
             try:
-                _refuse(db, path, len(_files()))
+                refuse_stranger(db, path, len(_files()))
                 found = version_of(db)
             finally:
                 db.close()
@@ -87,7 +87,7 @@ def migrate(db: apsw.Connection, path: str) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        _refuse(db, path, wanted)
+        refuse_stranger(db, path, wanted)
         for script in migrations()[version_of(db) :]:
             db.execute(script)
         db.pragma("application_id", APPLICATION_ID)
@@ -99,7 +99,13 @@ def migrate(db: apsw.Connection, path: str) -> None:
         raise
 
 
-def _refuse(db: apsw.Connection, path: str, wanted: int) -> None:
+def refuse_stranger(db: apsw.Connection, path: str, wanted: int) -> None:
+    """Check that a file is one of ours, and not newer than this code.
+
+    Raises:
+        SchemaVersionError: The store was made by a newer rota.
+        UnsupportedStoreError: The file is a database of some other program.
+    """
     version, is_ours = version_of(db), db.pragma("application_id") == APPLICATION_ID
     if not is_ours and db.execute("SELECT count(*) FROM sqlite_schema").get:
         raise UnsupportedStoreError(

@@ -37,6 +37,11 @@ class Reader:
         self._thread: ThreadPoolExecutor | None = None
         self._is_closed = False
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the file is read as it lies, without its log, since nobody uses it."""
+        return False
+
     async def call(self, read: Read[T]) -> T:
         """Read in the reader's thread."""
         if self._thread is None:

@@ -72,6 +72,7 @@ class SqliteStore:
         durability: str = "full",
         write_mark: WriteMark | None = None,
         waiting_max: int = WAITING_JOBS_MAX,
+        reads_only: bool = False,
     ) -> SqliteStore:
         """Open a file, making it if it is not there, and bring its schema up to date.
 
@@ -84,6 +85,7 @@ class SqliteStore:
                 it may damage the file.
             write_mark: Told when this process begins and ends a write transaction.
             waiting_max: Unfinished jobs that a queue may have before submits are refused.
+            reads_only: Open an existing file to look at it: nothing is written, no file is made, no schema changed.
 
         Raises:
             UnsupportedStoreError: A network file system, or a database of another program.
@@ -99,6 +101,7 @@ class SqliteStore:
             durability=durability,
             mark=write_mark,
             waiting_max=waiting_max,
+            reads_only=reads_only,
         )
         return cls(desk)
 
@@ -343,7 +346,9 @@ class SqliteStore:
         """Return what is to be said about this store."""
         desk, now = self._desk, self._now()
         synchronous = DURABILITIES.index(desk.durability)
-        return await self._read(lambda db: doctor.examine(db, desk.path, synchronous, now))
+        return await self._read(
+            lambda db: doctor.examine(db, desk.path, synchronous, now, is_at_rest=desk.reader.is_at_rest)
+        )
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
         """Write a consistent copy to a new file while work goes on."""

@@ -5,7 +5,7 @@
 -- a new index alone.
 
 CREATE TABLE live (
-    seq          INTEGER PRIMARY KEY,               -- from counters: rises for ever, also when the table is empty
+    seq          INTEGER PRIMARY KEY,               -- rises for ever, also when the table is empty; see store/sqlite/tally.py
     token        BLOB    NOT NULL,
     queue_id     INTEGER NOT NULL,
     task_id      INTEGER NOT NULL,
@@ -139,7 +139,8 @@ CREATE TABLE tasks (
     name TEXT NOT NULL UNIQUE
 );
 
--- 0: the last seq given; a queue's id: its unfinished jobs; -1 - state: finished jobs of that state. One page, written anyway.
+-- 0: the seq up to which unfinished jobs are counted, and no job with a higher one has left; a queue's id: its unfinished jobs up
+-- to there; -1 - state: finished jobs of that state. One page, which a settle writes and a submit does not.
 CREATE TABLE counters (
     id INTEGER PRIMARY KEY,
     n  INTEGER NOT NULL

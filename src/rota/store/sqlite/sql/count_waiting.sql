@@ -1,4 +1,4 @@
--- count_waiting: how many unfinished jobs a queue has.
+-- count_waiting: how many unfinished jobs a queue had when they were last counted.
 --
 -- Takes    ?1 queue
 -- Returns  one row: n
