@@ -23,6 +23,7 @@ async def open_store(
     write_mark: Any = None,
     config: Config | None = None,
     relay: str | None = None,
+    reads_only: bool = False,
 ) -> Store:
     """Open the store at a path or URL, making it if it is not there.
 
@@ -35,6 +36,8 @@ async def open_store(
         write_mark: Told when a write transaction begins and ends (SQLite).
         config: Limits and time-outs; ``None`` for the defaults.
         relay: The folder in which this process's node passes wake-ups on (PostgreSQL); ``None`` to listen for oneself.
+        reads_only: To look, and never to write: the store must be there, and no right to write it is needed. On SQLite no
+            file is made or changed, not even by a migration; PostgreSQL sees to it by the role's rights.
 
     Raises:
         ConfigError: The address is empty, or PostgreSQL's driver is not installed.
@@ -55,6 +58,7 @@ async def open_store(
         durability=config.durability,
         write_mark=write_mark,
         waiting_max=config.waiting_max,
+        reads_only=reads_only,
     )
 
 

@@ -2,7 +2,8 @@
 
     --store  ▷  ROTA_STORE  ▷  the app's (--app, ROTA_APP)  ▷  rota.toml  ▷  ./rota.db
 
-A command that only reads never makes a store: a mistyped path must be an error, not an empty list.
+A command that only reads never makes a store: a mistyped path must be an error, not an empty list. Nor does it write one:
+whoever may read a store may look at it, and a look never changes a schema under nodes that run.
 """
 
 from __future__ import annotations
@@ -89,7 +90,12 @@ def _from_environment(name: str) -> str | None:
 
 
 def with_store(
-    store: str | None, app: str | None, body: Callable[[Store], Awaitable[T]], *, creates: bool = False
+    store: str | None,
+    app: str | None,
+    body: Callable[[Store], Awaitable[T]],
+    *,
+    writes: bool = False,
+    creates: bool = False,
 ) -> T:
     """Open the store that is meant, do ``body`` with it, close it, and return what it returned.
 
@@ -97,40 +103,41 @@ def with_store(
         store: The option ``--store``.
         app: The option ``--app``.
         body: What is done.
+        writes: It changes something; else no right to write is needed.
         creates: Make the store if it is not there: only for commands that put something in.
 
     Raises:
         Stop: There is no store and none is to be made.
         RotaError: It cannot be opened, or ``body`` raised it.
     """
-    return run_with(place_of(store, app), body, creates=creates)
+    return run_with(place_of(store, app), body, writes=writes, creates=creates)
 
 
-def run_with(place: Place, body: Callable[[Store], Awaitable[T]], *, creates: bool = False) -> T:
+def run_with(place: Place, body: Callable[[Store], Awaitable[T]], *, writes: bool = False, creates: bool = False) -> T:
     """Do the same as ``with_store`` with a place that is known already."""
     require(place, creates=creates)
     import asyncio
 
-    return asyncio.run(_whole(place, body))
+    return asyncio.run(_whole(place, body, writes=writes or creates))
 
 
-async def _whole(place: Place, body: Callable[[Store], Awaitable[T]]) -> T:
-    opened = await open_at(place)
+async def _whole(place: Place, body: Callable[[Store], Awaitable[T]], *, writes: bool) -> T:
+    opened = await open_at(place, writes=writes)
     try:
         return await body(opened)
     finally:
         await opened.close()
 
 
-async def open_at(place: Place) -> Store:
-    """Open a store as its app, the environment and the files of settings say.
+async def open_at(place: Place, *, writes: bool = False) -> Store:
+    """Open a store as its app, the environment and the files of settings say; to look at it, unless it is to be written.
 
     Raises:
         RotaError: It cannot be opened, or a setting is wrong.
     """
     from rota.app.engine import open_store
 
-    return await open_store(place.url, config=config_of(place))
+    return await open_store(place.url, config=config_of(place), reads_only=not writes)
 
 
 def config_of(place: Place) -> Config:
@@ -158,6 +165,17 @@ def require(place: Place, *, creates: bool) -> None:
             "Name a file: --store rota.db",
         )
     path = Path(address.place)
+    try:
+        _require_file(path, place, creates=creates)
+    except PermissionError as error:
+        stop(
+            Exit.UNAVAILABLE,
+            f"{path} ({place.source}) cannot be looked at: {error.strerror}.",
+            "Look at the rights of its folders.",
+        )
+
+
+def _require_file(path: Path, place: Place, *, creates: bool) -> None:
     if path.is_dir():
         stop(
             Exit.CONFIG, f"{path} ({place.source}) is a folder, not a store.", f"Name the file: --store {path}/rota.db"
