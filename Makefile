@@ -9,9 +9,13 @@ NEWEST ?= $(shell scripts/find_python newest)
 VENV := .venv
 VENV_NEWEST = .venv-$(shell $(NEWEST) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 BIN := $(VENV)/bin
-PYTEST_OPTIONS ?= -q -n 2 --dist worksteal --no-header
+PYTEST_OPTIONS ?= -q -n 3 --dist worksteal --no-header
+PYTEST_NEWEST_OPTIONS ?= -q -n 0 --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
 TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/typing tests/integration/test_readme.py
+
+# What the tests start by the hundred is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-oldest test-newest test-pooler check fix model mutants sim chaos bench power lock clean
 
@@ -22,19 +26,22 @@ help:  ## list the verbs
 demo: $(VENV)/.run  ## index Python's own standard library while a worker is killed; under a minute. ENGINE=postgres for a server
 	@ENGINE=$(ENGINE) $(BIN)/python -m examples.stdlib_index
 
-test: test-oldest test-newest  ## every test on the oldest Python that rota supports; on the newest found here all but the slowest kinds
+test:  ## every test on the oldest Python that rota supports; beside it, on the newest found here, all but the slowest kinds
+	@$(MAKE) -j2 test-oldest test-newest
 
 test-oldest: $(VENV)/.dev
 	@echo "Tests on $$($(BIN)/python -V)"
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
+# One process, and what it says is shown when all is said, so that it can run beside the others.
 test-newest: $(VENV)/.dev
 	@if [ "$$($(NEWEST) -V)" = "$$($(BIN)/python -V)" ]; then \
-		echo "No newer Python here: tests ran on $$($(BIN)/python -V) alone."; \
+		echo "No newer Python here: tests run on $$($(BIN)/python -V) alone."; \
 	else \
-		$(MAKE) $(VENV_NEWEST)/.dev && \
-		echo "Tests on $$($(VENV_NEWEST)/bin/python -V): all but crashes, plans and races" && \
-		$(VENV_NEWEST)/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS_NEWEST); \
+		mkdir -p build && \
+		{ $(MAKE) $(VENV_NEWEST)/.dev && echo "Tests on $$($(VENV_NEWEST)/bin/python -V): all but crashes, plans and races" && \
+			$(VENV_NEWEST)/bin/python -m pytest $(PYTEST_NEWEST_OPTIONS) $(TESTS_NEWEST); } >build/test-newest.log 2>&1; \
+		code=$$?; echo; cat build/test-newest.log; exit $$code; \
 	fi
 
 test-pooler: $(VENV)/.dev  ## the contract suite on PostgreSQL behind PgBouncer in transaction mode; some minutes

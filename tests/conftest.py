@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -47,6 +48,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and _is_coroutine(item) and "runner" not in item.fixturenames:
             item.fixturenames.append("runner")
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def begin_with_the_slowest(items: list[pytest.Item]) -> None:
+    """Let each of the processes that share the tests begin with its part of the slow ones, the slowest first.
+
+    A slow test mostly waits, for real processes, leases and faults: others can compute meanwhile, as long as there are others.
+    ``--dist worksteal`` gives each process one stretch of the list, of equal lengths.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = sorted((item for item in items if _seconds_of(item)), key=_seconds_of, reverse=True)
+    parts: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for item in slow:
+        min(parts, key=lambda part: sum(map(_seconds_of, part))).append(item)
+    rest = iter([item for item in items if not _seconds_of(item)])
+    ends = [len(items) * number // processes for number in range(1, processes + 1)]
+    done: list[pytest.Item] = []
+    for part, end in zip(parts, ends, strict=True):
+        done += part
+        done += itertools.islice(rest, max(0, end - len(done)))
+    items[:] = done
+
+
+def _seconds_of(item: pytest.Item) -> float:
+    """Return how long a test takes on a quiet machine, about; 0 for one that is not slow."""
+    marker = item.get_closest_marker("slow")
+    return float(marker.kwargs["seconds"]) if marker else 0.0
 
 
 @pytest.hookimpl(tryfirst=True)

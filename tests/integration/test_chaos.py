@@ -15,7 +15,7 @@ SLACK = 20.0
 """How much longer than promised it may take here: times are measured by hand, on a quiet machine. That it happens is tested."""
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_nothing_is_lost_doubled_or_out_of_order(engine: str, tmp_path: Path) -> None:
     """The whole product at once: nodes under load, every kind of fault, and truths judged from what the handlers wrote."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from rota.model.state import State
 from tests.checkers.history import Started
 from tests.checkers.one_runner import one_runner
@@ -63,6 +65,7 @@ def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
     assert cluster.membership().nodes == []
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_deploy_under_load_loses_and_doubles_nothing(cluster: Cluster) -> None:
     """Drain the old, start the new, three times, while jobs are handed in all the time."""
     node = cluster.node("old", processes=2, grace_s=10.0)

@@ -198,7 +198,7 @@ def test_a_node_that_was_closed_by_mistake_begins_anew(cluster: Cluster, gate: P
     assert one_runner(cluster.history()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=11)
 def test_a_restored_copy_does_not_wait_for_the_dead_of_the_original(
     cluster: Cluster, gate: Path, tmp_path: Path
 ) -> None:

@@ -112,7 +112,7 @@ def test_a_handler_that_overran_is_recycled_and_nobody_blamed(cluster: Cluster, 
     assert one_runner(cluster.history()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=5)
 def test_many_kills_under_load_lose_and_double_nothing(cluster: Cluster) -> None:
     """Ten kills during 4,000 short jobs, a third of them with one of 50 keys.
 

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from rota.app.write_lock import holds_write_lock
 from rota.model.state import State
 from rota.store.port import WorkerRow
@@ -45,6 +47,7 @@ def freeze_in_a_write(cluster: Cluster, worker: WorkerRow) -> None:
     until(is_frozen, "the worker to be stopped in a write", 30)
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_worker_frozen_in_a_write_is_killed(cluster: Cluster) -> None:
     """It holds the lock that everybody needs: two seconds, and one for looking."""
     node = cluster.node(processes=2)
@@ -82,6 +85,7 @@ def test_a_worker_stopped_outside_of_a_write_is_left_alone(cluster: Cluster, gat
     assert probe.is_up(1)
 
 
+@pytest.mark.slow(seconds=7)
 def test_a_database_locked_by_a_stranger_kills_nobody(cluster: Cluster) -> None:
     """Three times the limit of a write, under the same limit: whoever waits for the lock is not in a write."""
     node = cluster.node(processes=2)

@@ -84,7 +84,7 @@ def test_an_interrupted_job_that_nobody_took_up_is_not_good() -> None:
     assert not verdict.is_good
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=5)
 @pytest.mark.parametrize(
     ("engine", "files"), [("sqlite", 300), pytest.param("postgres", 150, marks=pytest.mark.postgres)]
 )

@@ -20,6 +20,8 @@ from tests.postgres_server import server_or_skip
 from tests.processes import children_of, is_running
 from tests.unit.node.waiting import until
 
+pytestmark = pytest.mark.slow(seconds=8)
+
 LEASE_S = 3.0
 KILL_S = LEASE_S * 5.5 / 8
 SLACK_S = 1.0

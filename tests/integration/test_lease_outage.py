@@ -21,6 +21,8 @@ from tests.processes import is_running
 from tests.tcp_proxy import TcpProxy
 from tests.unit.node.waiting import until
 
+pytestmark = pytest.mark.slow(seconds=7)
+
 LEASE_S = 3.0
 SHORT_S = LEASE_S * 2.5 / 8
 STOP_S = LEASE_S * 5 / 8

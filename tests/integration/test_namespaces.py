@@ -21,6 +21,8 @@ from tests.postgres_server import PostgresServer, binaries_or_skip
 from tests.processes import is_running
 from tests.unit.node.waiting import until
 
+pytestmark = pytest.mark.slow(seconds=9)
+
 LEASE_S = 3.0
 STOP_S = LEASE_S * 5 / 8
 SLACK_S = 1.0

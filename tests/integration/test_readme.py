@@ -23,7 +23,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=5)
 def test_the_first_screen_does_what_it_says(tmp_path: Path) -> None:
     """Whoever tries a library types its first screen. It must work as printed, comments included."""
     program, session, *_ = blocks("python")

@@ -178,7 +178,7 @@ async def test_who_only_waits_for_results_does_not_look_for_cancellations(
     await store.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=5)
 def test_a_node_works_behind_a_pooler(pooled: str, server: PostgresServer, tmp_path: Path) -> None:
     """Jobs begin within about a second, which is how often a worker looks; a result comes, a cancellation arrives."""
     cluster = PooledCluster(tmp_path, server, pooled)

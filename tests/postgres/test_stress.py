@@ -48,7 +48,7 @@ SELECT token::text, 'waiting' AS state, fence FROM live
 SELECT token::text, (ARRAY['succeeded', 'failed', 'cancelled', 'expired'])[state + 1], fence FROM finished
 """
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(SECONDS + DRAINED_WITHIN_S + 60)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow(seconds=12), pytest.mark.timeout(SECONDS + DRAINED_WITHIN_S + 60)]
 
 
 class Looker:

@@ -30,6 +30,7 @@ def share_of_examples(percent: int) -> settings:
 
 
 # A failure is made small before it is shown, which takes longer than a test may otherwise.
+@pytest.mark.slow(seconds=8)
 @pytest.mark.timeout(900)
 def test_any_order_of_calls_keeps_what_is_promised_on_sqlite() -> None:
     """Nobody can list the orders in which users, workers and crashes call the store; so they are drawn."""
@@ -37,6 +38,7 @@ def test_any_order_of_calls_keeps_what_is_promised_on_sqlite() -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.slow(seconds=8)
 @pytest.mark.timeout(900)
 def test_any_order_of_calls_keeps_what_is_promised_on_postgres() -> None:
     """The other engine has other statements for the same promises."""

@@ -9,15 +9,18 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_S = 30.0
+"""What nothing here takes, not even on a machine that does ten other things at once."""
 
-def until(condition: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
+
+def until(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
     """Return the first true value of ``condition``; fail, naming ``what``, if there is none in time."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
         time.sleep(0.005)
 
 
