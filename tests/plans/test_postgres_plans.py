@@ -33,12 +33,14 @@ READ_ROWS_MAX = 4_500
 """A claim of 1,000 jobs may look at two or three rows of each of 1,024 slots."""
 
 _FILL = """
-INSERT INTO live (token, queue_id, task_id, hash16, key, priority, due_at, payload, codec, ready, ready_at, submitted_at)
-SELECT (lpad(to_hex($2::bigint / 1000), 12, '0') || '7fff' || 'b' || lpad(to_hex(n), 15, '0'))::uuid, 1, 1,
-       hashtext(coalesce(k, n::text)) & 65535, k, 0, CASE WHEN n > $1 THEN $2 + 3600000000 + n END, '{}', 1,
-       k IS NULL AND n <= $1, $2, $2
-  FROM (SELECT n, CASE n % 20 WHEN 18 THEN 'hot' WHEN 19 THEN 'key ' || n % 10000 END AS k
-          FROM generate_series(1, 2 * $1) n) x
+INSERT INTO live (token, queue_id, task_id, hash16, key, priority, due_at, payload, codec, ready, ready_at, submitted_at,
+                  slot, seq, place)
+SELECT (lpad(to_hex($2::bigint / 1000), 12, '0') || '7fff' || 'b' || lpad(to_hex(n), 15, '0'))::uuid, 1, 1, h, k, 0,
+       CASE WHEN n > $1 THEN $2 + 3600000000 + n END, '{}', 1, k IS NULL AND n <= $1, $2, $2,
+       h >> 6, seq, place_of(0::smallint, seq)
+  FROM (SELECT n, k, hashtext(coalesce(k, n::text)) & 65535 AS h, nextval('live_seq') AS seq
+          FROM (SELECT n, CASE n % 20 WHEN 18 THEN 'hot' WHEN 19 THEN 'key ' || n % 10000 END AS k
+                  FROM generate_series(1, 2 * $1) n) y) x
 """
 """Half of the jobs wait, half are scheduled; of each, a twentieth has one hot key and a twentieth five hundred others."""
 
@@ -198,7 +200,7 @@ def server() -> PostgresServer:
     return server_or_skip()
 
 
-@pytest.mark.parametrize("size", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow(seconds=16))])
 async def test_hot_statements_read_a_few_rows_by_index(size: int, server: PostgresServer, clock: ManualClock) -> None:
     """With a million waiting and a million scheduled, a claim costs what it costs with none."""
     scene = Scene(server.url, server.fresh_schema(), clock)

@@ -210,8 +210,8 @@ WAITS_FOR_STRANGERS = Mutant(
     edits=(
         (
             "submit_job",
-            "VALUES (p_queue, woken_slot, p_key, now_us);",
-            "VALUES (p_queue, woken_slot, p_key, now_us) ON CONFLICT DO NOTHING;",
+            "VALUES (p_queue, new_slot, p_key, now_us);",
+            "VALUES (p_queue, new_slot, p_key, now_us) ON CONFLICT DO NOTHING;",
         ),
     ),
     ddl=ONE_TURN,
@@ -250,7 +250,7 @@ async def a_strangers_open_transaction_holds_up_nobody(stage: Stage) -> None:
 
 CACHED = Mutant(
     "the sequence of places has no cache",
-    ddl="ALTER TABLE live ALTER COLUMN seq SET CACHE 100",
+    ddl="ALTER SEQUENCE live_seq CACHE 100",
 )
 
 

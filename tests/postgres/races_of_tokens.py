@@ -106,7 +106,7 @@ async def a_dead_workers_claim_without_a_reply_is_released(stage: Stage) -> None
 NO_PLACE = Mutant(
     "a wake-up carries the lowest place that it makes claimable",
     edits=(
-        ("submit_job", "woken_slot, woken_place,", "woken_slot, 9223372036854775807,"),
+        ("submit_job", "new_slot, new_place,\n", "new_slot, 9223372036854775807,\n"),
         ("submit_jobs", "min(i.place) AS place", "9223372036854775807 AS place"),
     ),
 )

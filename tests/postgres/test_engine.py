@@ -21,7 +21,7 @@ from rota.errors import (
     TokenReusedError,
 )
 from rota.model.limits import MIB, PRIORITY_MAX, PRIORITY_MIN
-from rota.model.slot import place_of
+from rota.model.slot import place_of, slot_of
 from rota.model.state import State
 from rota.store.port import Wake, Woken
 from rota.store.postgres.migrate import migrate
@@ -191,16 +191,24 @@ async def test_a_listener_hears_again_after_its_connection_broke(server: Postgre
         assert wake == Wake(woken=[Woken(1, 2, 3)], cancels=[], is_alone=True)
 
 
-async def test_a_place_is_the_same_number_in_sql(server: PostgresServer, clock: ManualClock) -> None:
-    """Cursors go from one to the other."""
+async def test_a_place_and_a_slot_are_the_same_numbers_in_sql(server: PostgresServer, clock: ManualClock) -> None:
+    """Cursors go from one to the other, and nobody finds a job in a slot that is not its own; whichever way it came in."""
     async with _house(server, clock) as house:
-        priorities = [PRIORITY_MIN, -1, 0, 1, PRIORITY_MAX]
-        await house.shop.submit(*[house.shop.job(priority=priority) for priority in priorities])
+        shop, priorities = house.shop, [PRIORITY_MIN, -1, 0, 1, PRIORITY_MAX]
+        await shop.submit(fresh(shop.job("alone", priority=7)))
+        await shop.submit(*[fresh(shop.job(priority=priority)) for priority in priorities])
+        await shop.submit(*[shop.job(priority=priority) for priority in priorities])
+        call = await house.store.foreign_call([shop.job("once", priority=-7)], is_new=False)
+        await house.look.fetchrow(call.submit.numbered, *call.submit.arguments)
+        cancelled = await shop.submit_one(shop.job(priority=3))
+        await house.store.cancel(cancelled)
+        await house.store.reopen(cancelled)
 
-        rows = await house.look.fetch("SELECT priority, seq, place FROM live")
+        rows = await house.look.fetch("SELECT priority, seq, place, hash16, slot FROM live")
 
-        assert len(rows) == len(priorities)
+        assert len(rows) == 2 * len(priorities) + 3
         assert all(row["place"] == place_of(row["priority"], row["seq"]) for row in rows)
+        assert all(row["slot"] == slot_of(row["hash16"]) for row in rows)
 
 
 async def test_a_claim_whose_best_are_locked_says_that_there_is_more(

@@ -16,6 +16,7 @@ from typing import Any
 from rota.errors import OutcomeUnknownError, TokenReusedError
 from rota.model.job import NewJob
 from rota.model.limits import TOKEN_SKEW_MS_MAX
+from rota.model.slot import slot_of
 from rota.model.state import State
 from rota.model.token import token_ms, token_text
 from rota.runtime.clock import Clock
@@ -94,7 +95,7 @@ class PostgresIntake(Subject):
     async def _send_one(self, job: NewJob) -> Submitted:
         queue_id = self._names.queues[job.queue]
         with self._in_doubt((job,)):
-            slot, place = await self._server.row(
+            place = await self._server.value(
                 "submit_job",
                 self._now(),
                 token_ms(job.token),
@@ -111,7 +112,7 @@ class PostgresIntake(Subject):
                 job.codec,
                 job.meta,
             )
-        return Submitted(frozenset(), [] if slot is None else [Woken(queue_id, slot, place)])
+        return Submitted(frozenset(), [] if place is None else [Woken(queue_id, slot_of(job.hash16), place)])
 
     @contextmanager
     def _in_doubt(self, jobs: Sequence[NewJob]) -> Iterator[None]:

@@ -39,6 +39,7 @@ _INNER = frozenset(
         "token_at",
         "token_ms",
         "hash16",
+        "place_of",
         "submit_once",
         "take_room",
         "require_delete",

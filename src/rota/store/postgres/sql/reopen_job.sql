@@ -17,12 +17,12 @@ DECLARE
 BEGIN
     -- recorded takes the fence: a settle of the old run that is repeated now must not end the new one.
     WITH f AS (
-        DELETE FROM finished f WHERE f.token = p_token AND f.state <> 0 RETURNING f.*
+        DELETE FROM finished f WHERE f.token = p_token AND f.state <> 0 RETURNING f.*, nextval('live_seq') AS new_seq
     ), i AS (
         INSERT INTO live (token, queue_id, task_id, hash16, key, priority, payload, codec, meta, ready, ready_at, submitted_at,
-                          fence, recorded)
+                          fence, recorded, slot, seq, place)
         SELECT f.token, f.queue_id, f.task_id, f.hash16, f.key, f.priority, f.payload, f.codec, f.meta, f.key IS NULL, now_us,
-               f.submitted_at, f.fence, f.fence
+               f.submitted_at, f.fence, f.fence, f.hash16 >> 6, f.new_seq, place_of(f.priority, f.new_seq)
           FROM f
      RETURNING queue_id, slot, key, place
     ), t AS (

@@ -22,17 +22,18 @@ DECLARE
 BEGIN
     WITH i AS (
         INSERT INTO live (token, queue_id, task_id, hash16, key, priority, due_at, expires_at, payload, codec, meta, ready,
-                          ready_at, submitted_at)
+                          ready_at, submitted_at, slot, seq, place)
         SELECT u.token, coalesce(u.queue_id, p_queues[1]), coalesce(u.task_id, p_tasks[1]), u.hash16, u.key,
                coalesce(u.priority, p_priorities[1]), CASE WHEN u.due_at > now_us THEN u.due_at END, u.expires_at, u.payload,
                coalesce(u.codec, p_codecs[1]), u.meta,
                u.key IS NULL AND (u.due_at IS NULL OR u.due_at <= now_us),
-               now_us, now_us
-          FROM unnest(p_tokens, p_queues, p_tasks, p_hashes, p_keys, p_priorities, p_due_ats, p_expires_ats, p_payloads,
-                      p_codecs, p_metas)
-               WITH ORDINALITY
-               u(token, queue_id, task_id, hash16, key, priority, due_at, expires_at, payload, codec, meta, o)
-         ORDER BY u.o
+               now_us, now_us, u.hash16 >> 6, u.seq, place_of(coalesce(u.priority, p_priorities[1]), u.seq)
+          FROM (SELECT n.*, nextval('live_seq') AS seq
+                  FROM unnest(p_tokens, p_queues, p_tasks, p_hashes, p_keys, p_priorities, p_due_ats, p_expires_ats, p_payloads,
+                              p_codecs, p_metas)
+                       WITH ORDINALITY
+                       n(token, queue_id, task_id, hash16, key, priority, due_at, expires_at, payload, codec, meta, o)
+                 ORDER BY n.o) u
             ON CONFLICT (token) DO NOTHING
      RETURNING token
     )

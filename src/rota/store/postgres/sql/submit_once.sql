@@ -19,7 +19,8 @@ DECLARE
     soon CONSTANT bigint := 5000000;
     is_skewed boolean := abs(token_ms(p_token) - now_us / 1000) > p_skew_ms;
     due bigint := CASE WHEN p_due_at > now_us THEN p_due_at END;
-    new_slot smallint;
+    new_slot CONSTANT smallint := p_hash16 >> 6;
+    new_seq bigint;
     new_place bigint;
     known record;
 BEGIN
@@ -27,12 +28,13 @@ BEGIN
         RETURN 'snapshot';
     END IF;
     IF NOT is_skewed THEN
+        new_seq := nextval('live_seq');
         INSERT INTO live (token, queue_id, task_id, hash16, key, priority, due_at, expires_at, payload, codec, meta, ready,
-                          ready_at, submitted_at)
+                          ready_at, submitted_at, slot, seq, place)
         VALUES (p_token, p_queue, p_task, p_hash16, p_key, p_priority, due, p_expires_at, p_payload, p_codec, p_meta,
-                p_key IS NULL AND due IS NULL, now_us, now_us)
+                p_key IS NULL AND due IS NULL, now_us, now_us, new_slot, new_seq, place_of(p_priority, new_seq))
             ON CONFLICT (token) DO NOTHING
-     RETURNING slot, place INTO new_slot, new_place;
+     RETURNING place INTO new_place;
     END IF;
 
     -- step: inserted
