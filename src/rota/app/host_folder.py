@@ -39,6 +39,13 @@ def host_folder(url: str, schema: str) -> str:
     return _folder(Path(_MEMORY) / name)
 
 
+def found_host_folder(url: str, schema: str) -> str | None:
+    """Return the folder if it is there, and make none: for people who look."""
+    name = f"rota-{_user()}-{_mark(url, schema)}"
+    places = (Path(tempfile.gettempdir()), Path(_MEMORY))
+    return next((str(place / name) for place in places if (place / name).is_dir()), None)
+
+
 def _folder(path: Path) -> str:
     try:
         path.mkdir(mode=0o700, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rota.app.address import SQLITE, Address
 from rota.app.config import Config
-from rota.app.host_folder import host_folder
+from rota.app.host_folder import found_host_folder, host_folder
 from rota.errors import UnsupportedStoreError
 from rota.node.kernel_timer import KernelTimer, NoTimer, has_timer
 from rota.node.lease import Lease, NoLease, Tenure
@@ -48,6 +48,14 @@ def locks_of(address: Address, clock: Clock, config: Config) -> FileLocks:
     folder = Path(os.path.realpath(address.place) + ".d")
     folder.mkdir(mode=0o700, exist_ok=True)
     return FileLocks(str(folder / "proof"), clock)
+
+
+def found_folder(address: Address, config: Config | None = None) -> str | None:
+    """Return the folder in which processes of this store keep their files on this host, if it is there; make none."""
+    if address.engine != SQLITE:
+        return found_host_folder(address.place, (config or Config()).schema)
+    folder = os.path.realpath(address.place) + ".d/proof"
+    return folder if os.path.isdir(folder) else None
 
 
 def lease_of(

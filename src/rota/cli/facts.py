@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rota.model.job import HistoryEntry, JobRow
     from rota.model.outcome import Failure
     from rota.store.port import Check, NodeRow, QueueRow, WorkerRow
+    from rota.worker.running import Counts
 
 JSON_CODEC = 1
 """The same as in ``rota.model.job``, which loads msgspec: help must not."""
@@ -98,8 +99,10 @@ def queue_facts(row: QueueRow) -> dict[str, Any]:
     }
 
 
-def worker_facts(row: WorkerRow, node: NodeRow | None, *, keeps_house: bool, is_alive: bool | None) -> dict[str, Any]:
-    """Return one worker process; ``is_alive`` is ``None`` where one look cannot tell."""
+def worker_facts(
+    row: WorkerRow, node: NodeRow | None, counts: Counts | None, *, keeps_house: bool, is_alive: bool | None
+) -> dict[str, Any]:
+    """Return one worker process; ``is_alive`` and what it counted are ``None`` where a look from here cannot tell."""
     return {
         "worker": row.name,
         "node": node.name if node else None,
@@ -114,6 +117,9 @@ def worker_facts(row: WorkerRow, node: NodeRow | None, *, keeps_house: bool, is_
         "alive": is_alive,
         "orchestrator": keeps_house,
         "registered_at": iso(row.registered_at),
+        "claimed_own": counts.own if counts else None,
+        "claimed_stolen": counts.stolen if counts else None,
+        "idle_while_ready_ms": round(counts.idle_us / 1_000) if counts else None,
     }
 
 

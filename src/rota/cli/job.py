@@ -116,7 +116,7 @@ def cancel(
       rota cancel 0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c
     """
     wanted = token_from_text(token)
-    was = with_store(store, app, lambda opened: opened.cancel(wanted)).was
+    was = with_store(store, app, lambda opened: opened.cancel(wanted), writes=True).was
     if was is None:
         raise absent(wanted)
     if was.is_final:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rota.errors import RotaError
     from rota.node.liveness import Dead
     from rota.store.port import Membership, Store
+    from rota.worker.running import Counts
 
 
 def now_us() -> int:
@@ -37,11 +38,26 @@ def absent(token: bytes) -> RotaError:
 def dead_of(place: Place, there: Membership) -> Dead | None:
     """Return who of those on record has certainly ended; ``None`` if one look cannot tell on this engine."""
     from rota.app.address import SQLITE, read_address
-    from rota.app.liveness import liveness_of
+    from rota.app.liveness import found_folder, liveness_of
     from rota.runtime.clock import SystemClock
 
     address = read_address(place.url)
-    if address.engine != SQLITE or not there.nodes:
+    if address.engine != SQLITE or not there.nodes or found_folder(address) is None:
         return None
     clock = SystemClock()
     return liveness_of(address, clock).dead(there, clock.boot_ns())
+
+
+def counts_of(place: Place, there: Membership) -> dict[int, Counts]:
+    """Return what workers have counted, by incarnation: those of this host, as far as this user may know."""
+    from rota.app.address import read_address
+    from rota.app.liveness import found_folder
+    from rota.cli.open import config_of
+    from rota.node.remains import table_path
+    from rota.worker.running import counts_in
+
+    folder = found_folder(read_address(place.url), config_of(place))
+    if folder is None:
+        return {}
+    read = {row.id: counts_in(table_path(folder, row.proof)) for row in there.workers}
+    return {number: counts for number, counts in read.items() if counts is not None}

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rota.cli import house, job, jobs, keep, retry, ring, run, status, submit
+from rota.cli import house, job, jobs, keep, queue, retry, ring, run, status, submit
 from rota.cli.exits import Exit, Stop, code_of
 from rota.cli.help import Command, Group
 from rota.cli.output import fail, hint
@@ -69,9 +69,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "job": job.job,
     "retry": retry.retry,
     "cancel": job.cancel,
-    "pause": house.pause,
-    "resume": house.resume,
-    "queues": house.queues,
+    "pause": queue.pause,
+    "resume": queue.resume,
+    "queues": queue.queues,
     "workers": house.workers,
     "ring": ring.ring,
     "backup": keep.backup,

@@ -62,7 +62,7 @@ def _retry_one(token: str, *, dry_run: bool, as_json: bool, store: str | None, a
             await opened.reopen(wanted)
         return row.state
 
-    was = with_store(store, app, change)
+    was = with_store(store, app, change, writes=not dry_run)
     if was is None:
         raise absent(wanted)
     if as_json:
@@ -89,7 +89,7 @@ def _retry_many(task: str, *, dry_run: bool, yes: bool, as_json: bool, store: st
     async def change(opened: Store) -> int:
         return sum([await _reopened(opened, token) for token in tokens])
 
-    _report(task, tokens, with_store(store, app, change), dry_run=False, as_json=as_json)
+    _report(task, tokens, with_store(store, app, change, writes=True), dry_run=False, as_json=as_json)
 
 
 async def _failed_of(opened: Store, task: str) -> tuple[list[bytes], set[str]]:

@@ -163,9 +163,9 @@ def _size(path: str) -> int:
 
 def _refuse_log(path: str) -> NoReturn:
     raise StoreReadOnlyError(
-        f"{path} cannot be read as it is: jobs are in its log, {path}-wal, and the log's index, {path}-shm, is missing and cannot "
-        f"be made ({why_not_writable(path)}). Nothing was read. Have somebody who may write there call `rota doctor` once, or copy both "
-        "files into a folder of your own and read the copy.",
+        f"{path} cannot be read as it is: jobs are in its log, {path}-wal, and the log's index, {path}-shm, is missing and "
+        f"cannot be made ({why_not_writable(path)}). Nothing was read. Have somebody who may write there call `rota doctor` "
+        "once, or copy both files into a folder of your own and read the copy.",
         path=path,
     )
 

@@ -23,8 +23,8 @@ def refuse_unless_writable(path: str) -> None:
     """
     if os.path.exists(path) and not may_write(path):
         raise StoreReadOnlyError(
-            f"{path} can be read here and not written: {why_not_writable(path)}. Nothing was written. Commands that only look (status, "
-            "jobs, doctor …) work; for the others be its owner, or have the right to write the file and its folder.",
+            f"{path} may only be read: {why_not_writable(path)}. Nothing was written. What only looks works (`rota status`, "
+            "`jobs`, `doctor` …); for the rest be its owner, or have the right to write the file and its folder.",
             path=path,
         )
 
