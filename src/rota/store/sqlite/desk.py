@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ class Desk:
         self._lock = threading.Lock()
         self._left_behind: list[Any] = []
         self._set_up()
+        self._pid = os.getpid()
+        _desks.add(self)
 
     @property
     def is_memory(self) -> bool:
@@ -117,7 +120,6 @@ class Desk:
         self._writer.close()
 
     def _set_up(self) -> None:
-        self._pid = os.getpid()
         self.queue_ids: dict[str, int] = {}
         self.task_ids: dict[str, int] = {}
         if self._reads_only:
@@ -144,10 +146,22 @@ class Desk:
     def _after_fork(self) -> None:
         if self._pid == os.getpid():
             return
-        # Another thread of the parent may have held the lock at the fork; the child begins with one thread and a new lock.
-        self._lock = threading.Lock() if self._lock.locked() else self._lock
         with self._lock:
             if self._pid != os.getpid():
                 # The parent's connections, threads and sockets are never closed here: they are the parent's.
                 self._left_behind += [self._writer, self._reader, self._wakes]
                 self._set_up()
+                # Last: until then, and if it could not be done, what is here is the parent's and must not be used.
+                self._pid = os.getpid()
+
+
+_desks: weakref.WeakSet[Desk] = weakref.WeakSet()
+
+
+def _unlock_all() -> None:
+    """In a forked child: another thread of the parent may have held the lock at the fork, and would for ever."""
+    for desk in list(_desks):
+        desk._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock_all)
