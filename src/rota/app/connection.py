@@ -115,7 +115,7 @@ class Connection:
             session = opening.result()
             if session.watch is not None:
                 await session.watch.close()
-            if not self._is_shared and not self._is_borrowed:
+            if session.store is not self._store:
                 await session.store.close()
 
     def close_blocking(self) -> None:
@@ -142,7 +142,9 @@ class Connection:
     async def _open_here(self) -> Session:
         if self._is_shared and self._store is None:
             self._open_shared()
-        store = self._store or await self._opener()
+        # A borrowed store of one loop cannot be used in another, such as that of a handler which runs its own in a thread.
+        is_usable = self._home is None or self._home is asyncio.get_running_loop()
+        store = self._store if self._store is not None and is_usable else await self._opener()
         return Session(store, asyncio.sleep, Watch(store, f"wait-{self._name()}"))
 
     def _open_shared(self) -> None:

@@ -251,8 +251,14 @@ class Rota:
         """
         return Token(self, self._token_bytes(text))
 
-    def use_store(self, store: Store) -> None:
-        """Use a store that was opened elsewhere and will be closed there; an engine bound to a loop must be of this one."""
+    def use_store(self, store: Store, address: str | None = None) -> None:
+        """Use a store that was opened elsewhere and will be closed there; an engine bound to a loop must be of this one.
+
+        Args:
+            address: Where it is, if that is not what the settings say: other event loops open it for themselves.
+        """
+        if address is not None:
+            self._config = replace(self.config, store=address)
         self._connection.use(store)
 
     def close(self) -> None:

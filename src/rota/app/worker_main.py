@@ -78,7 +78,7 @@ async def _work(start: WorkerStart, app: Rota, table: RunningTable, telemetry: T
             entropy,
             lambda error: telemetry.emit("store.lost", store=without_secrets(start.store), error=error),
         )
-        app.use_store(store)
+        app.use_store(store, start.store)
         worker = Worker(
             store,
             app.specs,

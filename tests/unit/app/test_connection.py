@@ -146,6 +146,27 @@ async def test_a_borrowed_store_is_used_where_it_lives_and_not_closed(opener: Op
     await opener.opened[0].close()
 
 
+async def test_another_loop_than_that_of_a_borrowed_store_opens_its_own(connection: Connection, opener: Opener) -> None:
+    """A ``def`` handler that runs an event loop of its own in its thread must not touch the connections of its worker."""
+    borrowed = await opener()
+    connection.use(borrowed)
+
+    async def of_handler() -> int:
+        try:
+            return await put(await connection.session())
+        finally:
+            await connection.leave_loop()
+
+    assert await asyncio.to_thread(lambda: asyncio.run(of_handler())) == 1
+    assert await put(await connection.session()) == 1
+
+    theirs, own = opener.opened
+    assert (theirs.is_closed, own.is_closed) == (False, True)
+    await connection.close()
+    assert not theirs.is_closed
+    await borrowed.close()
+
+
 def test_a_forked_child_gets_a_thread_of_its_own(connection: Connection) -> None:
     """The parent's thread does not exist in the child."""
     connection.run(put)
