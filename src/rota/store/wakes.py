@@ -17,13 +17,14 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from rota.errors import StoreReadOnlyError
+from rota.store.owners import forget_own, mark_changed
 from rota.store.port import Wake, Woken
 
 Heard = Callable[[Wake], None]
@@ -33,6 +34,7 @@ _PATH_MAX: Final = 107
 _QUEUE_FULL: Final = 8
 """The kernel keeps ten datagrams of a socket unread. Who finds so many may have missed some, and looks everywhere."""
 _EVERYTHING: Final = Wake(woken=None, settled=None)
+_NOBODY: Final[dict[str, list[str]]] = {}
 _SLOTS_MAX: Final = 1_024
 """Slots that are named one by one when wake-ups are taken together; more of them are "everywhere"."""
 
@@ -124,7 +126,7 @@ class Sockets:
                 f"{self._folder} cannot be used for wake-ups ({error}). Look at its owner and rights.",
                 path=self._folder,
             ) from error
-        self._mark_changed()
+        mark_changed(self._folder)
         loop.add_reader(ear.fileno(), _hear, ear, heard)
 
         def stop() -> None:
@@ -133,9 +135,10 @@ class Sockets:
             with contextlib.suppress(Exception):
                 loop.remove_reader(ear.fileno())
             ear.close()
+            forget_own(self._folder, name)
             with contextlib.suppress(OSError):
                 os.unlink(f"{self._folder}/{name}")
-                self._mark_changed()
+                mark_changed(self._folder)
 
         self._stops[name] = stop
         return stop
@@ -156,16 +159,21 @@ class Sockets:
     def tell(self, wake: Wake, but: str = "") -> None:
         """Send one datagram to each socket that it concerns. What cannot be sent at once is lost."""
         try:
-            for kind, names in self._listeners().items():
+            for kind, names in self.listeners().items():
                 part = parts_for(kind, wake)
                 if part is not None:
-                    self._send(_datagram(part), [name for name in names if name != but])
+                    self.send(part, [name for name in names if name != but])
         except OSError:
             # Out of descriptors, or a folder that may not be read: they will find out by looking.
             self._changed_at = -1
 
-    def _send(self, datagram: bytes, names: list[str]) -> None:
-        sender = self._sender
+    def send(self, wake: Wake, names: Sequence[str]) -> None:
+        """Send these a datagram that says all of a wake-up. What cannot be sent at once is lost.
+
+        Raises:
+            OSError: There is no descriptor left.
+        """
+        datagram, sender = _datagram(wake), self._sender
         if sender is None:
             sender = self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             sender.setblocking(False)
@@ -180,23 +188,22 @@ class Sockets:
                 # Full (it has plenty to wake up for), or gone meanwhile.
                 continue
 
-    def _listeners(self) -> dict[str, list[str]]:
-        """Return the names of all sockets, by kind."""
+    def listeners(self) -> dict[str, list[str]]:
+        """Return the names of all that is in the folder, by kind; the same object until it has changed.
+
+        Raises:
+            OSError: The folder may not be read, or there is no descriptor left.
+        """
         try:
             changed_at = os.stat(self._folder).st_mtime_ns
         except FileNotFoundError:
-            return {}
+            return _NOBODY
         if changed_at != self._changed_at:
             names: dict[str, list[str]] = {}
             for name in os.listdir(self._folder):
                 names.setdefault(name.partition("-")[0], []).append(name)
             self._names, self._changed_at = names, changed_at
         return self._names
-
-    def _mark_changed(self) -> None:
-        """Give the folder a time of change that it has not had: two changes within a tick of the clock look the same."""
-        changed_at = os.stat(self._folder).st_mtime_ns
-        os.utime(self._folder, ns=(changed_at, changed_at + 1 + os.getpid()))
 
     def _address(self, name: str) -> str:
         """Return a path to a socket that is short enough for the kernel: through a descriptor of the folder if need be."""

@@ -10,6 +10,7 @@ from rota.ring.member import Member
 from rota.ring.ring import Ring
 from rota.runtime.entropy import Entropy
 from rota.runtime.patience import store_pause_s
+from rota.store.owners import tell_own
 from rota.store.port import Members, Membership
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.line import QueueLine
@@ -107,11 +108,18 @@ class RingFollower:
                 worker=self._worker,
             )
         self._epoch = seen.epoch
-        for line in self._lines:
-            before, line.ring = line.ring, ring_of_queue(seen, line.name)
-            own = line.ring.slots_of(self._name)
-            if line.slots.own != set(own):
-                line.slots.set_own(own)
+        rings = [ring_of_queue(seen, line.name) for line in self._lines]
+        own = [ring.slots_of(self._name) for ring in rings]
+        # Told before they are looked into, so that no news of them comes to nobody in between.
+        tell_own(
+            self._store,
+            f"worker-{self._worker}",
+            {line.queue_id: slots for line, slots in zip(self._lines, own, strict=True)},
+        )
+        for line, ring, slots in zip(self._lines, rings, own, strict=True):
+            before, line.ring = line.ring, ring
+            if line.slots.own != set(slots):
+                line.slots.set_own(slots)
             self._tell(line, before)
         self._changed()
 

@@ -1,17 +1,20 @@
-"""The relay: what is heard by one is told to all of its node, at once or with what comes in the same moment."""
+"""The relay: what is heard by one is told to all of its node, first to whom it means, or with what comes in the same moment."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rota.store.owners import Own, write_own
 from rota.store.port import Wake, Woken
 from rota.store.relay import Relay, relay, relay_folder
 from rota.store.wakes import Sockets, lowest_place, merged
@@ -113,6 +116,196 @@ async def test_the_first_goes_on_at_once_and_those_behind_it_together(tmp_path: 
     assert len(heard) == 2
 
 
+class Hall:
+    """A node's folder with workers whose loops do not turn: what has been sent to them lies in their sockets."""
+
+    def __init__(self, tmp_path: Path, own: Mapping[str, Own | None]) -> None:
+        self.folder = relay_folder(str(tmp_path), 7)
+        os.makedirs(self.folder)
+        self._ears: dict[str, socket.socket] = {}
+        for name, slots in own.items():
+            ear = self._ears[name] = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            ear.setblocking(False)
+            ear.bind(f"{self.folder}/{name}")
+            if slots is not None:
+                write_own(self.folder, name, slots)
+        self.relay = Relay(self.folder)
+
+    def read(self, name: str) -> list[Wake]:
+        """Return what lies there now."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(msgspec.msgpack.decode(self._ears[name].recv(1 << 16), type=Wake))
+        return found
+
+    def told(self) -> dict[str, list[int]]:
+        """Return the slots that each has been told of since the last look, in order."""
+        return {
+            name: slots
+            for name in self._ears
+            if (slots := [news.slot for wake in self.read(name) for news in wake.woken or ()])
+        }
+
+    async def later(self) -> dict[str, list[int]]:
+        """Return the same when something has come that was not sent at once."""
+        async with asyncio.timeout(10):
+            while not (told := self.told()):
+                await asyncio.sleep(0.001)
+        return told
+
+    def leave(self, name: str) -> None:
+        """Let one die."""
+        self._ears.pop(name).close()
+
+    def close(self) -> None:
+        """End it all."""
+        for name in list(self._ears):
+            self.leave(name)
+        self.relay.close()
+
+
+@pytest.fixture
+def hall_of(tmp_path: Path) -> Iterator[Callable[[Mapping[str, Own | None]], Hall]]:
+    """Return what makes a hall, once, of workers and the slots of each queue that they say are theirs."""
+    with contextlib.ExitStack() as stack:
+        yield lambda own: stack.enter_context(contextlib.closing(Hall(tmp_path, own)))
+
+
+MakeHall = Callable[[Mapping[str, Own | None]], Hall]
+
+
+async def test_the_owner_is_told_at_once_and_the_others_later(hall_of: MakeHall) -> None:
+    """Of a hundred workers one is meant; the rest would take the processor from the one that is to start the job."""
+    hall = hall_of({"worker-1": {1: [1, 11]}, "worker-2": {1: [2]}, "worker-3": {1: [3]}})
+
+    hall.relay.pass_on(_work(2))
+    at_once, later = hall.told(), await hall.later()
+
+    assert at_once == {"worker-2": [2]}
+    assert later == {"worker-1": [2], "worker-3": [2]}
+
+
+async def test_a_slot_of_another_node_is_told_to_all_later(hall_of: MakeHall) -> None:
+    """Its owner may be busy, or stuck: then somebody here can help."""
+    hall = hall_of({"worker-1": {1: [1]}, "worker-2": {1: [2]}})
+
+    hall.relay.pass_on(_work(9))
+    at_once, later = hall.told(), await hall.later()
+
+    assert at_once == {}
+    assert later == {"worker-1": [9], "worker-2": [9]}
+
+
+async def test_each_owner_gets_its_own_of_what_comes_in_one(hall_of: MakeHall) -> None:
+    """A batch of jobs is one wake-up that names many slots."""
+    hall = hall_of({"worker-1": {1: [1, 4]}, "worker-2": {1: [2], 5: [4]}})
+
+    hall.relay.pass_on(Wake(woken=[Woken(1, slot, slot) for slot in range(5)] + [Woken(5, 4, 4)]))
+    at_once, later = hall.told(), await hall.later()
+
+    assert at_once == {"worker-1": [1, 4], "worker-2": [2, 4]}
+    assert later == {"worker-1": [0, 2, 3, 4], "worker-2": [0, 1, 3, 4]}
+
+
+async def test_one_worker_s_news_does_not_hold_up_another_s(hall_of: MakeHall) -> None:
+    """What gathers, gathers for the one that was told a moment ago."""
+    hall = hall_of({"worker-1": {1: [1]}, "worker-2": {1: [2]}})
+
+    hall.relay.pass_on(_work(1))
+    hall.relay.pass_on(_work(2))
+    hall.relay.pass_on(_work(2))
+
+    assert hall.told() == {"worker-1": [1], "worker-2": [2]}
+
+
+async def test_news_of_a_slot_that_gathers_keeps_the_lowest_place(hall_of: MakeHall) -> None:
+    """A cursor must come back to the lowest that anybody named; and what needs to be staged must be said."""
+    hall = hall_of({"worker-1": {1: [1]}, "worker-2": {1: [2]}})
+
+    for place, is_staged in ((7, True), (3, False), (5, True)):
+        hall.relay.pass_on(Wake(woken=[Woken(1, 1, place)], is_staged=is_staged))
+    found: list[Wake] = []
+    async with asyncio.timeout(10):
+        while not (found := hall.read("worker-2")):
+            await asyncio.sleep(0.001)
+
+    assert found == [Wake(woken=[Woken(1, 1, 3)])]
+
+
+async def test_a_worker_that_has_not_said_what_is_its_own_is_told_everything(hall_of: MakeHall) -> None:
+    """It has just begun, or could not write it down: nothing may reach it later than it would without all this."""
+    hall = hall_of({"worker-1": None, "worker-2": {1: [2]}})
+
+    hall.relay.pass_on(_work(9))
+    at_once, later = hall.told(), await hall.later()
+
+    assert at_once == {"worker-1": [9]}
+    assert later == {"worker-2": [9]}
+
+
+async def test_a_slot_that_has_just_got_another_owner_is_told_to_that_one(hall_of: MakeHall) -> None:
+    """It looks into its new slots after it has said that they are its own; what comes after that look must be told."""
+    hall = hall_of({"worker-1": {1: [1]}, "worker-2": {1: [2]}})
+    hall.relay.pass_on(_work(1))
+    hall.told()
+
+    write_own(hall.folder, "worker-2", {1: [2, 1]})
+    write_own(hall.folder, "worker-1", {1: []})
+    hall.relay.pass_on(_work(1))
+
+    assert hall.told() == {"worker-2": [1]}
+
+
+async def test_an_owner_that_has_died_hides_nothing_from_the_others(hall_of: MakeHall) -> None:
+    """Its jobs are released in a moment; what came for it meanwhile may be taken by anybody."""
+    hall = hall_of({"worker-1": {1: [1]}, "worker-2": {1: [2]}})
+    hall.leave("worker-1")
+
+    hall.relay.pass_on(_work(1))
+
+    assert hall.told() == {}
+    assert await hall.later() == {"worker-2": [1]}
+    hall.relay.pass_on(_work(1))
+    assert sorted(os.listdir(hall.folder)) == ["own-worker-2", "worker-2"]
+
+
+@pytest.mark.parametrize("wake", [Wake(woken=None), Wake(cancels=[b"t"]), Wake(is_epoch=True)])
+async def test_what_concerns_everybody_is_told_everybody_at_once(hall_of: MakeHall, wake: Wake) -> None:
+    """A cancel names no slot, and a change of the ring is what makes owners."""
+    hall = hall_of({"worker-1": {1: [1]}, "worker-2": {1: [2]}})
+
+    hall.relay.pass_on(wake)
+
+    for name in ("worker-1", "worker-2"):
+        (heard,) = hall.read(name)
+        assert (heard.woken is None, list(heard.cancels), heard.is_epoch) == (
+            wake.woken is None,
+            list(wake.cancels),
+            wake.is_epoch,
+        )
+
+
+async def test_a_queue_that_nobody_here_serves_is_told_nobody(hall_of: MakeHall) -> None:
+    """Nodes that serve other queues would be woken for nothing, all day."""
+    hall = hall_of({"worker-1": {1: [1]}, "worker-2": {1: [2]}})
+
+    hall.relay.pass_on(Wake(woken=[Woken(8, 1, 0)]))
+    hall.relay.pass_on(_work(1))
+
+    assert hall.told() == {"worker-1": [1]}
+    assert await hall.later() == {"worker-2": [1]}
+
+
+async def test_a_folder_beside_one_s_own_keeps_what_its_living_have_written(tmp_path: Path, hall_of: MakeHall) -> None:
+    """Another node of the host begins: its tidying must not make this one's workers be woken for everything."""
+    hall = hall_of({"worker-1": {1: [1]}})
+
+    Relay(relay_folder(str(tmp_path), 8)).close()
+
+    assert sorted(os.listdir(hall.folder)) == ["own-worker-1", "worker-1"]
+
+
 async def test_a_folder_that_a_dead_node_left_behind_is_removed(tmp_path: Path) -> None:
     """Each node's incarnation has one; those of the living stay."""
     dead, living, own = (relay_folder(str(tmp_path), node) for node in (1, 2, 3))
@@ -131,6 +324,7 @@ async def test_a_socket_without_a_process_does_not_keep_its_folder(tmp_path: Pat
     os.mkdir(dead)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind(f"{dead}/worker-1")
+    write_own(dead, "worker-1", {1: [1]})
 
     Relay(relay_folder(str(tmp_path), 2)).close()
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rota.model.limits import WAITING_JOBS_MAX
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
+from rota.store.owners import Own
 from rota.store.port import Wake
 from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.claims import PostgresClaims
@@ -99,6 +100,10 @@ class PostgresStore(PostgresForeign, PostgresClaims, PostgresMembers, PostgresRe
     def relay(self, folder: str) -> Callable[[], None]:
         """Pass on what is heard to the workers that listen in that folder; returns what ends it."""
         return self._wakes.relay(folder)
+
+    def tell_own(self, name: str, own: Own) -> None:
+        """Tell the node's relay, if there is one, which slots are a listener's own; see ``rota.store.owners``."""
+        self._wakes.tell_own(name, own)
 
     def tell(self, wake: Wake) -> None:
         """Send a wake-up to every listener that it concerns. Never blocks, never raises; may be lost."""

@@ -1,7 +1,7 @@
 """Wake-ups through LISTEN and NOTIFY: one connection that listens a node, and for every other process that wants to hear.
 
     a function's pg_notify ──commit──▶ channel = schema ──▶ ear ──▶ listeners of this process
-                                                             └──▶ relay ──▶ workers of this node
+                                                             └──▶ relay ──▶ workers of this node, the slot's owner first
 
 Statements notify by themselves, in their own transaction: what was not committed wakes nobody. When the connection was lost,
 each listener is told to look everywhere, since nobody knows what it missed; and so when it begins to listen.
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rota.errors import RotaError, StoreReadOnlyError
+from rota.store.owners import Own, write_own
 from rota.store.port import Wake
 from rota.store.postgres.ear import Ear
 from rota.store.postgres.errors import DRIVER_ERRORS
@@ -43,6 +44,7 @@ class PostgresWakes:
     def __init__(self, server: Server, relay: str | None = None) -> None:
         self._server = server
         self._listeners: dict[tuple[str, object], Heard] = {}
+        self._hall = relay
         self._relayed = None if relay is None else Sockets(Path(relay))
         self._relay: Relay | None = None
         self._ear = Ear(server, self._pass_on, self._has_workers)
@@ -77,6 +79,11 @@ class PostgresWakes:
                 self._rest()
 
         return end
+
+    def tell_own(self, name: str, own: Own) -> None:
+        """Tell the node's relay which slots are a listener's own, so that it hears of them first."""
+        if self._hall is not None:
+            write_own(self._hall, name, own)
 
     def tell(self, wake: Wake) -> None:
         """Send a wake-up to every listener. Never blocks, never raises; may be lost.
