@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -55,7 +56,6 @@ class Connection:
         self._is_shared = is_shared
         self._name = name
         self._lock = threading.RLock()
-        self._pid = os.getpid()
         self._store: Store | None = None
         self._inline: Session | None = None
         self._home: asyncio.AbstractEventLoop | None = None
@@ -63,6 +63,7 @@ class Connection:
         self._sessions: dict[asyncio.AbstractEventLoop, asyncio.Task[Session]] = {}
         self._is_borrowed = False
         self._inherited: list[object] = []
+        _made.add(self)
 
     def use(self, store: Store) -> None:
         """Use a store that somebody else opened, and will close: a worker's own, or a test's."""
@@ -79,7 +80,6 @@ class Connection:
         Raises:
             UsageError: Called in the event loop that the store belongs to: the answer could never come.
         """
-        self._look_for_fork()
         if self._inline is None and self._is_shared and self._store is None:
             self._open_shared()
         if self._inline is not None:
@@ -92,7 +92,6 @@ class Connection:
 
     async def session(self) -> Session:
         """Return the session of the running event loop."""
-        self._look_for_fork()
         loop = asyncio.get_running_loop()
         with self._lock:
             for ended in [other for other in self._sessions if other.is_closed()]:
@@ -161,16 +160,27 @@ class Connection:
         if store is not None and not was_borrowed:
             drive(store.inline().close())  # type: ignore[attr-defined]
 
-    def _look_for_fork(self) -> None:
-        if self._pid == os.getpid():
-            return
-        self._pid, self._lock = os.getpid(), threading.RLock()  # another thread may have held it at the fork, for ever
+    def _begin_in_child(self) -> None:
+        """In a forked child, at once: let go of what is the parent's. The child has one thread, so nobody looks on."""
+        self._lock = threading.RLock()  # another thread may have held it at the fork, for ever
         # The engine of a shared store opens anew by itself.
         self._inherited += [self._portal, self._sessions]
         self._portal, self._sessions = None, {}
         if not self._is_shared:
             self._inherited.append(self._store)
             self._store = self._home = None
+
+
+_made: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def _begin_all() -> None:
+    for connection in list(_made):
+        connection._begin_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all)
 
 
 async def _failed(opening: asyncio.Task[Session]) -> bool:

@@ -183,6 +183,18 @@ def test_a_forked_child_gets_a_thread_of_its_own(connection: Connection) -> None
     assert connection.run(put) == 2
 
 
+def test_nothing_of_the_parent_s_is_there_in_a_child(connection: Connection) -> None:
+    """Two threads of a forked web worker ask first at the same moment: neither may find the parent's socket."""
+    connection.run(put)
+
+    child = os.fork()
+    if child == 0:
+        os._exit(3 if connection._portal is not None or connection._sessions else 0)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
 def test_only_what_never_suspends_can_be_driven() -> None:
     """A mistake of ours must not look like an answer."""
 
