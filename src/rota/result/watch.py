@@ -85,7 +85,7 @@ class Watch:
             self._news.set()  # so that the task ends now and not after its pause
 
     async def _run(self) -> None:
-        stop = self._store.listen(self._name, self._heard)
+        stop = self._listen()
         try:
             while self._waiting:
                 self._news.clear()
@@ -102,6 +102,13 @@ class Watch:
             self._end(lambda future: future.set_exception(reason))
         finally:
             stop()
+
+    def _listen(self) -> Callable[[], None]:
+        """Hear wake-ups, if that can be: without a descriptor, or a right to the folder, there still are the looks."""
+        try:
+            return self._store.listen(self._name, self._heard)
+        except (StoreError, OSError):
+            return lambda: None
 
     async def _look(self) -> None:
         tokens = list(self._waiting)

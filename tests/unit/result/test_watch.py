@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from rota.errors import StoreBrokenError, StoreBusyError, StoreError
+from rota.errors import StoreBrokenError, StoreBusyError, StoreError, StoreReadOnlyError
 from rota.model.state import State
 from rota.result.wait import settled_by_looking
 from rota.result.watch import Watch
@@ -61,6 +61,28 @@ async def test_a_settled_job_is_told_without_a_wake_up() -> None:
     board.known[ONE] = State.SUCCEEDED
 
     assert await waiter is State.SUCCEEDED
+
+
+async def test_a_waiter_that_can_hear_nothing_looks() -> None:
+    """No descriptor is left, or the folder of wake-ups is somebody else's: whoever waits must not do so for ever."""
+    board = Board()
+    watch = Watch(Deaf(board), "wait-1")
+    waiter = asyncio.create_task(watch.settled(ONE))
+
+    async with asyncio.timeout(10):
+        await board.look()
+        board.known[ONE] = State.SUCCEEDED
+        assert await waiter is State.SUCCEEDED
+
+
+class Deaf:
+    """A board that nobody can listen to."""
+
+    def __init__(self, board: Board) -> None:
+        self.states = board.states
+
+    def listen(self, name: str, heard: Callable[[Wake], None]) -> Callable[[], None]:
+        raise StoreReadOnlyError(f"planted: no descriptor is left for {name} and {heard}")
 
 
 async def test_many_waiters_share_one_question_and_one_listener() -> None:
