@@ -117,6 +117,7 @@ class Claimer:
     def heard(self, woken: Sequence[Woken] | None, from_place: int = 0, *, is_staged: bool = False) -> None:
         """Take the news that slots have work; ``None`` means "look everywhere, from this place on"."""
         now_s = self._loop.time()
+        is_worth_a_look = woken is None
         if woken is None:
             self._idle.heard(now_s, is_own=True)
             for line in self._lines:
@@ -127,10 +128,11 @@ class Claimer:
                 if named is None:
                     continue
                 is_own = named.heard(news.slot, news.place, is_staged=is_staged)
-                if not is_own:
-                    named.heard_elsewhere(now_s, self._entropy.uniform(0, 1))
+                if is_own or named.heard_elsewhere(now_s, self._entropy.uniform(0, 1)):
+                    is_worth_a_look = True
                 self._idle.heard(now_s, is_own=is_own)
-        self._news.set()
+        if is_worth_a_look:
+            self._news.set()
 
     def note_due(self, due_at: int) -> None:
         """Remember that a job which this worker ran falls due again then."""

@@ -29,6 +29,13 @@ STEAL_FIRST_S = 0.05
 HELP_S = 0.02
 """How soon after news of others' slots an idle worker looks there, at the earliest; an idle owner is faster by far."""
 
+HELP_SPREAD_S = 0.04
+HELP_SPREAD_EACH_S = 0.01
+"""Over how long after that the looks of all idle workers are spread: so long, or so long for each worker that there is.
+
+The first of them comes as soon with a hundred workers as with four, and all together look no more often.
+"""
+
 STEAL_LONGEST_S = 0.5
 """How long it waits between two looks that found nothing, at most."""
 
@@ -68,6 +75,7 @@ class QueueLine:
         self._skipped_s = SKIPPED_FIRST_S
         self._reset_s: float | None = None
         self._rested_at = 0.0
+        self._has_heard_elsewhere = False
 
     def wants_probe(self, now_s: float, now_us: int) -> bool:
         """Whether a claim is worth sending now. Turns a sweep or a due time that has come into suspects."""
@@ -130,18 +138,30 @@ class QueueLine:
         else:
             self.retry_at, self._skipped_s = None, SKIPPED_FIRST_S
 
-    def heard_elsewhere(self, now_s: float, jitter: float) -> None:
-        """Take the news that others' slots have work: look there soon, and again a few times, since keyed jobs must wait."""
-        self._steal_s = STEAL_FIRST_S / 2
-        self.steal_at = min(self.steal_at, max(now_s + HELP_S * (1 + 2 * jitter), self._rested_at))
+    def heard_elsewhere(self, now_s: float, jitter: float) -> bool:
+        """Take the news that others' slots have work: look there soon, and again a few times, since keyed jobs must wait.
+
+        Returns whether that look is made sooner for it. More news before it makes it no sooner: of many draws the lowest would
+        always be a low one.
+        """
+        if self._has_heard_elsewhere:
+            return False
+        self._has_heard_elsewhere = True
+        spread_s = max(HELP_SPREAD_S, HELP_SPREAD_EACH_S * len(self.ring.members))
+        self._steal_s = max(STEAL_FIRST_S, spread_s) / 2
+        before = self.steal_at
+        self.steal_at = min(before, max(now_s + HELP_S + spread_s * jitter, self._rested_at))
+        return self.steal_at < before
 
     def found_own(self, now_s: float, jitter: float) -> None:
         """Own work was there: look elsewhere only after it has been quiet for a while."""
+        self._has_heard_elsewhere = False
         self._steal_s = STEAL_FIRST_S
         self.steal_at = now_s + self._steal_s * (1 + jitter)
 
     def looked_elsewhere(self, stolen: int, now_s: float, jitter: float, took_s: float = 0.0) -> None:
         """After a look at others' slots: soon again if it paid, else later, and the later the longer it took."""
+        self._has_heard_elsewhere = False
         self._steal_s = 0.0 if stolen else min(STEAL_LONGEST_S, max(self._steal_s, STEAL_FIRST_S / 2) * 2)
         self._rested_at = now_s if stolen else now_s + rest_s(took_s)
         self.steal_at = max(now_s + self._steal_s * (1 + jitter), self._rested_at)

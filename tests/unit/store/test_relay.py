@@ -230,7 +230,7 @@ async def test_news_of_a_slot_that_gathers_keeps_the_lowest_place(hall_of: MakeH
         while not (found := hall.read("worker-2")):
             await asyncio.sleep(0.001)
 
-    assert found == [Wake(woken=[Woken(1, 1, 3)])]
+    assert [(wake.woken, wake.is_staged) for wake in found] == [([Woken(1, 1, 3)], False)]
 
 
 async def test_a_worker_that_has_not_said_what_is_its_own_is_told_everything(hall_of: MakeHall) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rota.model.slot import place_of
+from rota.ring.member import Member
+from rota.ring.ring import Ring
 from rota.worker.line import SKIPPED_LONGEST_S, STEAL_LONGEST_S, SWEEP_REST, SWEEP_S, QueueLine, rest_s
 from tests.unit.worker.test_slots import claimed
 
@@ -149,6 +151,46 @@ def test_news_of_others_slots_is_looked_into_soon_and_again_a_little_later() -> 
     third = line.steal_at
 
     assert [round(each - 1.0, 3) for each in (first, second, third)] == [0.06, 0.11, 0.21]
+
+
+def spread_of(workers: int, jitter: float) -> float:
+    """Return how soon one of so many workers looks after news of others' slots."""
+    line = quiet_line()
+    line.ring = Ring.of([Member(f"mitte/{number}") for number in range(1, workers + 1)])
+    line.steal_at = 10.0
+    line.heard_elsewhere(1.0, jitter)
+    return round(line.steal_at - 1.0, 3)
+
+
+def test_the_more_workers_there_are_the_wider_their_looks_are_spread() -> None:
+    """A hundred who came within the same moment would be a storm for each job; the first of them need not come later."""
+    few, many = (2, 4), (20, 50)
+
+    assert [spread_of(workers, 0.0) for workers in (*few, *many)] == [0.02] * 4
+    assert [spread_of(workers, 1.0) for workers in few] == [0.06] * 2
+    assert [spread_of(workers, 1 / workers) for workers in many] == [0.03] * 2
+
+
+def test_more_news_of_others_slots_make_the_look_no_sooner() -> None:
+    """Of many draws the lowest is a low one: while jobs arrive all the time, everybody would look at the earliest moment."""
+    line = quiet_line()
+    line.steal_at = 10.0
+    assert line.heard_elsewhere(1.0, 0.9)
+    drawn = line.steal_at
+
+    assert not line.heard_elsewhere(1.001, 0.0)
+    assert line.steal_at == drawn
+    line.looked_elsewhere(0, drawn, 1.0)
+    assert line.heard_elsewhere(drawn, 0.0)
+
+
+def test_news_that_hurry_nothing_need_no_look_at_all() -> None:
+    """A worker that will look before that anyway is not to be woken for it."""
+    line = quiet_line()
+    line.steal_at = 1.01
+
+    assert not line.heard_elsewhere(1.0, 0.5)
+    assert line.steal_at == 1.01
 
 
 def test_a_look_from_the_beginning_that_took_long_is_not_made_again_soon() -> None:
