@@ -6,17 +6,21 @@ import os
 import random
 import threading
 import weakref
-from typing import Protocol
+from typing import Final, Protocol
 
 from rota.model.token import TokenBytes
 from rota.runtime.clock import Clock
+
+_BACK_MS_MAX: Final = 2 * 3_600_000
+"""A clock that goes back further had been wrong before. Tokens that went on rising from there could be more than a day ahead,
+which is refused; after a smaller step they go on rising."""
 
 
 class Entropy(Protocol):
     """Where ids and jitter come from. Seed it to replay a run."""
 
     def token(self) -> TokenBytes:
-        """Return a new UUIDv7, higher than all that this object has returned before."""
+        """Return a new UUIDv7, higher than all that this object has returned before, unless the clock went back by hours."""
         ...
 
     def uniform(self, low: float, high: float) -> float:
@@ -65,7 +69,7 @@ class SystemEntropy:
 
     def _look_at_clock(self) -> None:
         now = self._clock.now_us() // 1_000
-        if now > self._ms:
+        if now > self._ms or self._ms - now > _BACK_MS_MAX:
             self._ms = now
             # The last 61 bits count up; the one above them begins at zero, so that they never carry into the rest.
             self._head = build_token(now, self._random.getrandbits(74))[:8]

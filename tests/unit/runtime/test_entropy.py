@@ -45,6 +45,19 @@ def test_tokens_rise_also_when_the_clock_goes_back(clock: ManualClock) -> None:
     assert all(one < other for one, other in pairwise([*before, *after]))
 
 
+def test_tokens_come_back_with_a_clock_that_was_far_ahead(clock: ManualClock) -> None:
+    """Wrong for the moment of one submit, it must not have every later one of the process refused, as a day ahead."""
+    entropy = SystemEntropy(clock)
+    clock.jump(timedelta(days=400))
+    entropy.token()
+    clock.jump(timedelta(days=-400))
+
+    after = [entropy.token() for _ in range(10)]
+
+    assert {token_ms(token) for token in after} == {clock.now_us() // 1_000}
+    assert all(one < other for one, other in pairwise(after))
+
+
 def test_tokens_follow_the_clock_forward(clock: ManualClock) -> None:
     entropy = SystemEntropy(clock)
     first = entropy.token()
