@@ -20,6 +20,9 @@ from rota.telemetry.telemetry import Telemetry
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 UNAVAILABLE = 69
+NO_PROCESS = 71
+"""Instead of a supervisor's exit code when none could be started: no process, or no memory, is left. That passes."""
+
 FINAL_CODES = frozenset({0, 2, 78})
 """Ended in good order, wrong usage, wrong configuration: starting again would come to the same. So does ``UNAVAILABLE``, no
 store, at the first start, when the address may be wrong; a node that was up waits for its store to come back."""
@@ -43,7 +46,9 @@ class Keeper:
         self._module = module
         self._telemetry = telemetry
         self._clock = clock or SystemClock()
-        self._watched = {*PASSED_ON, signal.SIGCHLD}
+        # `nohup` asks to have this one ignored. That is undone by waiting for it, since what is blocked is not ignored.
+        is_deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._watched = {*PASSED_ON, signal.SIGCHLD} - ({signal.SIGHUP} if is_deaf else set())
         self._child: subprocess.Popen[bytes] | None = None
         self._is_ending = False
         self._was_passed_on = False
@@ -51,9 +56,12 @@ class Keeper:
     def run(self) -> int:
         """Run the node; return the exit code to end with."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
+        # Whoever started this process may have had it ignored: then no death would be told, nor anybody's exit code.
+        heard = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             return self._keep()
         finally:
+            signal.signal(signal.SIGCHLD, heard)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _keep(self) -> int:
@@ -79,9 +87,11 @@ class Keeper:
 
     def _keep_one(self) -> int:
         """Start a supervisor and return how it ended: its exit code, or a signal's number below zero."""
-        child = subprocess.Popen(
-            child_argv(self._module, signal.SIGTERM, self._order.name), stdin=subprocess.PIPE, process_group=0
-        )
+        argv = child_argv(self._module, signal.SIGTERM, self._order.name)
+        try:
+            child = subprocess.Popen(argv, stdin=subprocess.PIPE, process_group=0)
+        except OSError:
+            return NO_PROCESS
         self._child = child
         hand_over(child, msgspec.json.encode(self._order))
         while child.returncode is None:

@@ -163,6 +163,60 @@ def test_orphans_are_reaped(keep: Callable[[str], subprocess.Popen[bytes]], note
         keeper.wait(10)
 
 
+def test_a_keeper_whose_children_were_to_be_ignored_sees_their_deaths(
+    started: list[subprocess.Popen[bytes]], noted: Noted, tmp_path: Path
+) -> None:
+    """Some launchers ignore SIGCHLD, and what they start inherits it: then the kernel tells nobody of a death."""
+    order = NodeOrder(store=str(tmp_path / "pids"), app="wait", name="mitte")
+    code = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)" + KEEPER
+    started.append(subprocess.Popen([sys.executable, "-c", code, msgspec.json.encode(order).decode()]))
+    (first,) = until(lambda: noted("pids"), "the supervisor to run")
+
+    os.kill(first, signal.SIGKILL)
+
+    until(lambda: noted("pids")[1:], "another supervisor")
+    started[-1].send_signal(signal.SIGTERM)
+    assert started[-1].wait(10) == 3
+
+
+def test_under_nohup_the_end_of_a_terminal_ends_no_node(
+    started: list[subprocess.Popen[bytes]], noted: Noted, tmp_path: Path
+) -> None:
+    """`nohup rota run … &`, and the laptop is closed."""
+    order = NodeOrder(store=str(tmp_path / "pids"), app="wait", name="mitte")
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" + KEEPER
+    keeper = subprocess.Popen([sys.executable, "-c", code, msgspec.json.encode(order).decode()])
+    started.append(keeper)
+    until(lambda: noted("pids"), "the supervisor to run")
+
+    keeper.send_signal(signal.SIGHUP)
+    keeper.send_signal(signal.SIGTERM)
+
+    assert keeper.wait(10) == 3
+    assert noted("pids.signals") == [signal.SIGTERM]
+
+
+def test_a_node_for_which_no_process_can_be_made_is_started_later(
+    started: list[subprocess.Popen[bytes]], noted: Noted, tmp_path: Path
+) -> None:
+    """A handler uses up all processes that the container may have, and the supervisor dies of it: the keeper must not."""
+    order = NodeOrder(store=str(tmp_path / "pids"), app="exit 0", name="mitte")
+    refusing = """
+import subprocess
+start, tries = subprocess.Popen, []
+def refuse_once(*args, **options):
+    tries.append(args)
+    if len(tries) == 1:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return start(*args, **options)
+subprocess.Popen = refuse_once
+"""
+    started.append(subprocess.Popen([sys.executable, "-c", refusing + KEEPER, msgspec.json.encode(order).decode()]))
+
+    assert started[-1].wait(10) == 0
+    assert len(noted("pids")) == 1
+
+
 def test_waits_between_starts_grow_to_half_a_minute() -> None:
     """At once, then slower and slower: a broken node must not eat a core."""
     assert [wait_s(deaths) for deaths in range(1, 10)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
