@@ -58,8 +58,13 @@ def _retry_one(token: str, *, dry_run: bool, as_json: bool, store: str | None, a
         row = await opened.find(wanted)
         if row is None:
             return None
-        if not dry_run or row.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
+        if not dry_run:
             await opened.reopen(wanted)
+        elif row.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
+            stop(
+                Exit.CONFLICT,
+                f"job {token_text(wanted)} is {row.state.value}: only a failed, cancelled or expired job can be put back.",
+            )
         return row.state
 
     was = with_store(store, app, change, writes=not dry_run)

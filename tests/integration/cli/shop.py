@@ -34,6 +34,9 @@ for line in sys.stdin:
     os.environ.update(call["env"])
     for number, name, flags in ((0, "in", os.O_RDONLY), (1, "out", os.O_WRONLY), (2, "err", os.O_WRONLY)):
         os.dup2(os.open(call[name], flags), number)
+    if call["is_bare"]:
+        import ctypes, struct
+        ctypes.CDLL(None).capset(struct.pack("Ii", 0x20080522, 0), bytes(24))
     sys.stdin = open(0)
     sys.argv = ["rota", *call["words"]]
     rota.cli.main.main()
@@ -52,12 +55,15 @@ class WarmRota:
             [sys.executable, "-c", _WARM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def call(self, words: Sequence[str], cwd: Path, environment: dict[str, str], typed: str) -> Said:
+    def call(
+        self, words: Sequence[str], cwd: Path, environment: dict[str, str], typed: str, *, is_bare: bool = False
+    ) -> Said:
         files = {name: self._folder / name for name in ("in", "out", "err")}
         for name, file in files.items():
             file.write_text(typed if name == "in" else "")
         order = {name: str(file) for name, file in files.items()}
-        order_line = json.dumps(order | {"words": words, "cwd": str(cwd), "env": environment})
+        call = {"words": words, "cwd": str(cwd), "env": environment, "is_bare": is_bare}
+        order_line = json.dumps(order | call)
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(order_line + "\n")
@@ -144,11 +150,13 @@ class Folder:
         path: The folder.
         warm: Carries out the calls.
         tokens: Tokens of the seeded jobs by what they are.
+        is_bare: Calls are made without the superuser's powers, so that the rights of files hold for it, too.
     """
 
     path: Path
     warm: WarmRota
     tokens: dict[str, str] = field(default_factory=dict)
+    is_bare: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -157,7 +165,7 @@ class Folder:
 
     def rota(self, *words: str, typed: str = "", **environment: str) -> Said:
         """Call `rota` and wait for its end."""
-        return self.warm.call(words, self.path, self.environment | environment, typed)
+        return self.warm.call(words, self.path, self.environment | environment, typed, is_bare=self.is_bare)
 
     def write_app(self) -> None:
         (self.path / "shop.py").write_text(APP)

@@ -18,6 +18,41 @@ def test_a_queue_is_paused_and_resumed(shop: Folder) -> None:
     assert "Did you mean 'ovens'?" in unknown.err
 
 
+def test_a_queue_can_be_paused_ahead_of_its_first_job(shop: Folder) -> None:
+    """A deploy pauses first. What the app names is no slip; what nobody has named has to be meant."""
+    shop.write_app()
+    slip = shop.rota("pause", "reports")
+    assert slip.code == 3
+    assert "rota pause reports --create" in slip.err
+    assert shop.rota("pause", "leters", "--app", "shop:app", "--store", "rota.db").code == 3
+    assert "reports" not in {one["queue"] for one in shop.rota("queues", "--json").objects}
+
+    assert shop.rota("pause", "reports", "--create").out == "reports is paused.\n"
+    assert shop.rota("pause", "default", "--app", "shop:app", "--store", "rota.db", "--json").object["changed"]
+
+    assert shop.rota("status", "--json").object["paused_queues"] == ["default", "reports"]
+    late = shop.rota("submit", "report", "{}", "--queue", "reports").out.strip()
+    assert "paused" in shop.rota("job", late, "--json").object["why"]
+    assert shop.rota("resume", "reports").out == "reports is open.\n"
+
+
+def test_resuming_makes_no_queue(shop: Folder) -> None:
+    """One that nobody has paused is not paused, whatever it is called."""
+    shop.write_app()
+    assert shop.rota("resume", "oven").code == 3
+    assert (
+        shop.rota("resume", "default", "--app", "shop:app", "--store", "rota.db").out == "default was open already.\n"
+    )
+    assert [one["queue"] for one in shop.rota("queues", "--json").objects] == ["letters", "ovens"]
+
+
+def test_a_store_can_begin_with_a_paused_queue(empty: Folder) -> None:
+    """Also the first deploy of all."""
+    assert empty.rota("pause", "mail", "--create").code == 0
+    assert empty.rota("queues", "--json").object["paused"] is True
+    assert empty.rota("pause", " mail", "--create").code == 2
+
+
 def test_a_backup_is_a_store(shop: Folder) -> None:
     """And never overwrites anything."""
     said = shop.rota("backup", "copy.db", "--json")

@@ -79,7 +79,7 @@ class Desk:
         return Path(f"{self.path}.d")
 
     @property
-    def writer(self) -> Writer | NoWriter:
+    def writer(self) -> Writer:
         """The writer of this process."""
         self._after_fork()
         return self._writer
@@ -132,7 +132,7 @@ class Desk:
                 os.makedirs(self.folder / name, mode=0o700, exist_ok=True)
             os.chmod(self.folder, 0o700)
         writer = Writer(db, self.path, busy_timeout_ms=self._busy_timeout_ms, mark=self._mark, tell=self._wakes.tell)
-        self._writer: Writer | NoWriter = writer
+        self._writer: Writer = writer
         self._reader = Reader(lambda: self.open_another(is_reader=True), self.path, writer.stop)
 
     def _set_up_to_read(self) -> None:

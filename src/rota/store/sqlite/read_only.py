@@ -25,13 +25,21 @@ from urllib.parse import quote
 
 import apsw
 
-from rota.errors import SchemaVersionError, StoreBusyError, StoreError, StoreReadOnlyError, StoreUnavailableError
+from rota.errors import (
+    SchemaVersionError,
+    StoreBrokenError,
+    StoreBusyError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
 from rota.store.sqlite.connection import busy_handler, keep_in_children
 from rota.store.sqlite.faults import translate
 from rota.store.sqlite.filesystem import refuse_network
 from rota.store.sqlite.migrate import migrations, refuse_stranger, version_of
 from rota.store.sqlite.reader import Reader
 from rota.store.sqlite.rights import may_write, user_name, why_not_writable
+from rota.store.sqlite.writer import Writer
 
 T = TypeVar("T")
 
@@ -113,7 +121,7 @@ class ReadOnlyReader(Reader):
         return db
 
 
-class NoWriter:
+class NoWriter(Writer):
     """In the place of the writer, where nothing is written: refuses.
 
     Args:
@@ -123,9 +131,13 @@ class NoWriter:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    async def call(self, *work: Any) -> NoReturn:
-        """Refuse."""
-        self.call_inline(*work)
+    async def call(self, *_: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            StoreReadOnlyError: Always.
+        """
+        self.call_inline()
 
     def call_inline(self, *_: Any) -> NoReturn:
         """Refuse.
@@ -137,8 +149,11 @@ class NoWriter:
             f"{self._path} was opened for reading. Nothing was written. Open it for writing.", path=self._path
         )
 
+    def stop(self, error: StoreBrokenError) -> None:
+        """Do nothing: there is nothing to stop."""
+
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: there is nothing to close."""
 
 
 def _lie_of(path: str) -> _Lie:
