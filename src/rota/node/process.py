@@ -30,6 +30,8 @@ PROOF_VARIABLE = "ROTA_PROOF"
 _POLL_S = 0.05
 _GROUP_S = 0.5
 _TAIL_BYTES = 4_096
+_LOG_BYTES_MAX = 1_048_576
+"""What is passed on of a kept log: all of it might not fit into the memory of the supervisor, which must not die of a job."""
 
 
 class Ending(Struct, frozen=True):
@@ -183,12 +185,21 @@ class WorkerProcess:
     def _take_log(self) -> str:
         if self._log_path is None:
             return ""
-        text = Path(self._log_path).read_bytes()
-        Path(self._log_path).unlink()
+        text = _end_of(Path(self._log_path))
+        with contextlib.suppress(OSError):
+            Path(self._log_path).unlink()
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text.decode(errors="replace"))
             sys.stderr.flush()
         return text[-_TAIL_BYTES:].decode(errors="replace")
+
+
+def _end_of(log: Path) -> bytes:
+    """Return the end of what a process wrote. A job may write without end, or somebody may have tidied the file away."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES_MAX))
+        return file.read(_LOG_BYTES_MAX)
+    return b""
 
 
 def child_argv(module: str, number: signal.Signals, *labels: str) -> list[str]:

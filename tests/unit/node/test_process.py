@@ -63,6 +63,27 @@ async def test_what_it_was_running_and_its_last_lines_are_kept(tmp_path: Path) -
     assert "it.table.log" not in os.listdir(tmp_path)
 
 
+async def test_of_a_log_without_end_the_end_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A suspect may print a gigabyte before it dies; its supervisor must not take that into its memory."""
+    async with standin(tmp_path, "segfault", keeps_log=True) as process:
+        log = tmp_path / "it.table.log"
+        log.write_bytes(b"x" * 3_000_000)
+        ending = await process.ended()
+
+    assert len(capsys.readouterr().err) <= 1_048_576
+    assert len(ending.last_lines) == 4_096
+    assert not log.exists()
+
+
+async def test_a_log_that_somebody_removed_is_no_trouble(tmp_path: Path) -> None:
+    """Else the end of that process would never be told, and its node would start no worker any more."""
+    async with standin(tmp_path, "segfault", keeps_log=True) as process:
+        (tmp_path / "it.table.log").unlink()
+        ending = await process.ended()
+
+    assert (ending.signal, ending.last_lines) == (signal.SIGSEGV, "")
+
+
 async def test_a_kill_by_the_supervisor_says_why(tmp_path: Path) -> None:
     """Who reads the history should not look for a culprit that does not exist."""
     async with standin(tmp_path, "wait") as process:
