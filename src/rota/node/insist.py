@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from rota.errors import StoreBusyError, StoreError, StoreUnavailableError
+from rota.errors import StoreBrokenError, StoreBusyError, StoreError, StoreUnavailableError
 from rota.runtime.entropy import Entropy
 from rota.runtime.patience import store_pause_s
 from rota.store.port import Store
@@ -28,6 +28,9 @@ async def until_answered(
         ask: Makes the call.
         entropy: Jitter between tries.
         trouble: Told of the 1st, 2nd, 4th, 8th … failure in a row.
+
+    Raises:
+        StoreBrokenError: Its disk has failed.
     """
 
     async def answered() -> Answer:
@@ -72,6 +75,8 @@ async def _insist(
     while True:
         try:
             return await ask()
+        except StoreBrokenError:
+            raise  # On SQLite this handle stays closed, whatever becomes of the disk: another process must open the store.
         except passing as error:
             if patience_s is not None and loop.time() - began > patience_s:
                 raise

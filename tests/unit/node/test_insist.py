@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rota.errors import SchemaVersionError, StoreUnavailableError
-from rota.node.insist import until_opened
+from rota.errors import SchemaVersionError, StoreBrokenError, StoreUnavailableError
+from rota.node.insist import until_answered, until_opened
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
 
@@ -55,5 +55,15 @@ async def test_what_waiting_does_not_mend_is_not_waited_for() -> None:
 
     with pytest.raises(SchemaVersionError):
         await until_opened(door.open, ENTROPY, lambda _: None)
+
+    assert door.tries == 1
+
+
+async def test_a_broken_store_is_not_asked_for_ever() -> None:
+    """A supervisor that registers when the disk fails would stand there for ever; its keeper can start another."""
+    door = Door(1, StoreBrokenError("the disk reported an error"))
+
+    with pytest.raises(StoreBrokenError):
+        await until_answered(door.open, ENTROPY, lambda _: None)
 
     assert door.tries == 1
