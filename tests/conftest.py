@@ -44,20 +44,19 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every coroutine test a ``runner``, asked for or not."""
+    """Give every coroutine test a ``runner``, asked for or not; let the slowest begin first."""
     for item in items:
         if isinstance(item, pytest.Function) and _is_coroutine(item) and "runner" not in item.fixturenames:
             item.fixturenames.append("runner")
+    items[:] = _dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
-@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
-def begin_with_the_slowest(items: list[pytest.Item]) -> None:
-    """Let each of the processes that share the tests begin with its part of the slow ones, the slowest first.
+def _dealt(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """Return the tests so that each of the processes that share them begins with its part of the slow ones, the slowest first.
 
     A slow test mostly waits, for real processes, leases and faults: others can compute meanwhile, as long as there are others.
     ``--dist worksteal`` gives each process one stretch of the list, of equal lengths.
     """
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     slow = sorted((item for item in items if _seconds_of(item)), key=_seconds_of, reverse=True)
     parts: list[list[pytest.Item]] = [[] for _ in range(processes)]
     for item in slow:
@@ -68,7 +67,7 @@ def begin_with_the_slowest(items: list[pytest.Item]) -> None:
     for part, end in zip(parts, ends, strict=True):
         done += part
         done += itertools.islice(rest, max(0, end - len(done)))
-    items[:] = done
+    return done
 
 
 def _seconds_of(item: pytest.Item) -> float:
