@@ -246,3 +246,40 @@ async def test_a_bad_plan_is_seen(server: PostgresServer, clock: ManualClock) ->
         await scene.drop()
 
     assert any("on live read" in complaint for complaint in plans.complaints())
+
+
+async def test_who_is_there_is_read_without_those_who_are_gone(server: PostgresServer, clock: ManualClock) -> None:
+    """Every node asks twice a second; and a worker that dies every second leaves half a million rows in a week."""
+    scene = Scene(server.url, server.fresh_schema(), clock)
+    try:
+        await scene.prepare()
+        connection = await scene.connect()
+        for table, columns in (
+            ("nodes", "host, lease_ms"),
+            ("workers", "node_id, queues, tasks, weight, is_alone, pid"),
+        ):
+            values = {"host": "'{}'", "queues": "'{}'", "tasks": "'{}'", "is_alone": "false"}
+            more = ", ".join(values.get(column, "1") for column in columns.split(", "))
+            await connection.execute(
+                f"INSERT INTO {table} (name, proof, registered_at, closed_at, {columns}) "
+                f"SELECT 'mitte', n::text, 1, 2, {more} FROM generate_series(1, 5000) n"
+            )
+        await connection.close()
+        shop, plans, connection = await scene.watched()
+        worker = await shop.worker()
+        await shop.submit(shop.job())
+        await worker.claim_one()
+        plans.found.clear()
+
+        assert [seen.id for seen in (await shop.store.membership()).workers] == [worker.id]
+        assert await shop.store.closed_workers_with_jobs() == []
+
+        await connection.close()
+        read = sum(
+            node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+            for _, node in plans.nodes()
+            if node.get("Relation Name") in ("nodes", "workers")
+        )
+        assert 0 < read < 50
+    finally:
+        await scene.drop()
