@@ -12,6 +12,7 @@ import pytest
 
 from rota.errors import StoreUnavailableError
 from rota.model.state import State
+from rota.store.port import JobFilter
 from rota.store.postgres.migrate import migrate, pending
 from rota.store.postgres.rights import grants
 from rota.store.postgres.store import PostgresStore
@@ -175,6 +176,42 @@ async def test_only_who_may_delete_sees_to_partitions_and_prunes(server: Postgre
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="table finished"):
                 await reader.fetch(f"SELECT * FROM {roles.schema}.{call}")
         await reader.close()
+
+
+async def test_a_role_that_may_only_look_can_look_at_everything(server: PostgresServer, clock: ManualClock) -> None:
+    """Monitoring, and the person on call, get SELECT and no more; what writes is refused with whom to ask."""
+    async with two_roles(server) as roles:
+        await migrate(roles.url(roles.owner), schema=roles.schema)
+        await roles.as_owner(
+            f"GRANT USAGE ON SCHEMA {roles.schema} TO {roles.worker}; "
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {roles.schema} TO {roles.worker}"
+        )
+        owner = await PostgresStore.open(roles.url(roles.owner), clock=clock, schema=roles.schema)
+        shop = Shop(owner, clock, CountingEntropy(clock))
+        [token] = await shop.submit(shop.job("mitte"))
+        looker = await PostgresStore.open(roles.url(roles.worker), clock=clock, schema=roles.schema)
+
+        assert await looker.states([token]) == {token: State.WAITING}
+        assert await looker.find(token) is not None
+        assert list(await looker.history(token)) == []
+        assert await looker.head_of("ovens", "mitte") is None, "the next claim stages it"
+        assert [row.token for row in await looker.jobs(JobFilter())] == [token]
+        assert [row.waiting for row in await looker.queues()] == [1]
+        assert sum((await looker.finished_counts()).values()) == 0
+        assert (
+            list((await looker.membership()).workers)
+            == list(await looker.departed())
+            == list(await looker.alone())
+            == []
+        )
+        checks = {check.name: check for check in await looker.doctor()}
+        assert (checks["rights"].level, checks["rights"].says) == ("note", f"role {roles.worker} may only look")
+        assert "error" not in {check.level for check in checks.values()}
+        for write in (looker.cancel(token), looker.set_paused("ovens", True), looker.reopen(token)):
+            with pytest.raises(StoreUnavailableError, match=r"Nothing was written\. This role may only look"):
+                await write
+        await looker.close()
+        await owner.close()
 
 
 async def test_a_schema_that_cannot_be_made_is_asked_for(server: PostgresServer) -> None:

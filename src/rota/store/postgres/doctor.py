@@ -37,6 +37,7 @@ class Findings(Struct, frozen=True):
         partitions: Rows of ``list_partitions``.
         schema: The schema's name.
         version: Which migration was the last, and the functions' name.
+        only_looks: This role may read everything and write nothing.
     """
 
     facts: Row
@@ -46,6 +47,7 @@ class Findings(Struct, frozen=True):
     partitions: Sequence[Row]
     schema: str
     version: str
+    only_looks: bool = False
 
 
 def examine(found: Findings) -> list[Check]:
@@ -54,7 +56,7 @@ def examine(found: Findings) -> list[Check]:
     return [
         engine(facts, found.schema),
         Check("schema", "ok", found.version),
-        *rights(facts),
+        *rights(facts, only_looks=found.only_looks),
         *role(facts),
         durability(facts),
         fail_over(facts, found.standbys),
@@ -76,7 +78,7 @@ def engine(facts: Row, schema: str) -> Check:
     return Check("engine", "ok", says)
 
 
-def rights(facts: Row) -> list[Check]:
+def rights(facts: Row, *, only_looks: bool = False) -> list[Check]:
     """Say what this role cannot see or do. That it lacks nothing to work has been seen before."""
     found = [Check("rights", "ok", f"role {facts['role_name']} may do all that work needs")]
     if facts["role_name"] != facts["owner_name"]:
@@ -86,6 +88,15 @@ def rights(facts: Row) -> list[Check]:
                 "ok",
                 f"role {facts['role_name']} may do all that work needs; {facts['owner_name']} owns the schema, "
                 "and runs migrations",
+            )
+        ]
+    if only_looks:
+        found = [
+            Check(
+                "rights",
+                "note",
+                f"role {facts['role_name']} may only look",
+                "Nodes, submits and changes need a role that may write; `rota doctor` as that role says what it lacks.",
             )
         ]
     if not facts["sees_all"]:

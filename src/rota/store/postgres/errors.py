@@ -215,6 +215,12 @@ def _known(state: str, says: str, where: str, doing: str) -> RotaError | None:
             f"{doing}: a name or key holds a character that PostgreSQL cannot store (the zero character): {says}. "
             "Nothing was written."
         )
-    if state in ("42501", "28000", "28P01", "3D000"):
+    if state == "42501":
+        return StoreUnavailableError(
+            f"{where} refused: {says}. Nothing was written. This role may only look, or lacks a right: `rota doctor`, called "
+            "as the same role, says which.",
+            store=where,
+        )
+    if state in ("28000", "28P01", "3D000"):
         return StoreUnavailableError(f"{where} refused: {says}. Nothing was written.", store=where)
     return None

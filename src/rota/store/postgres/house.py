@@ -10,7 +10,7 @@ from rota.store.port import Check, Swept
 from rota.store.postgres.doctor import Findings, examine
 from rota.store.postgres.doctor_pooler import look_at_pooler
 from rota.store.postgres.migrate import version_told
-from rota.store.postgres.rights import grants, missing_rights, role_of, told
+from rota.store.postgres.rights import grants, missing_rights, only_looks, role_of, told
 from rota.store.postgres.subject import Subject, woken_of
 
 _HISTORY_AT_ONCE = 5_000
@@ -59,7 +59,8 @@ class PostgresHouse(Subject):
         schema = self._server.schema
         async with self._server.connection("doctor") as connection:
             missing = await missing_rights(connection, schema)
-            if missing:
+            is_looker = await only_looks(connection, schema, missing)
+            if missing and not is_looker:
                 role = await role_of(connection)
                 return [Check("rights", "error", f"role {role} lacks {told(missing)}", grants(schema, role))]
             version = await version_told(connection, schema)
@@ -73,6 +74,7 @@ class PostgresHouse(Subject):
                 partitions=await read("list_partitions", writes=False),
                 schema=schema,
                 version=version,
+                only_looks=is_looker,
             )
         )
         return [*checks, *await look_at_pooler(self._server)]

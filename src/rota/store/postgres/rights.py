@@ -41,6 +41,21 @@ async def missing_rights(connection: asyncpg.Connection, schema: str) -> Sequenc
     return [record["missing"] for record in await connection.fetch(_MISSING, schema, list(load("postgres")))]
 
 
+_WRITABLE = """
+SELECT count(*)
+  FROM pg_class c
+ WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')
+   AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE')
+"""
+
+
+async def only_looks(connection: asyncpg.Connection, schema: str, missing: Sequence[str]) -> bool:
+    """Whether what is missing is all rights to write and no other: a role that was made to look, and can."""
+    if not missing or not all(each.startswith("INSERT, UPDATE, DELETE on table") for each in missing):
+        return False
+    return int(await connection.fetchval(_WRITABLE, schema)) == 0
+
+
 async def role_of(connection: asyncpg.Connection) -> str:
     """Return the role that a connection acts as."""
     return str(await connection.fetchval("SELECT current_user::text"))
