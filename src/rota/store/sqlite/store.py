@@ -92,7 +92,8 @@ class SqliteStore:
             SchemaVersionError: It was made by a newer rota.
             StoreError: It cannot be opened.
         """
-        place = path if path == MEMORY else os.path.abspath(path)
+        # Not a link to it: SQLite keeps its log beside the file itself, and we what belongs to it; everybody must find both.
+        place = path if path == MEMORY else os.path.realpath(path)
         desk = Desk(
             place,
             clock=clock,

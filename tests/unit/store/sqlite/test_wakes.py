@@ -13,6 +13,7 @@ import pytest
 from rota.store.port import Wake, Woken
 from rota.store.sqlite.wakes import InProcess
 from rota.store.wakes import Sockets, parts_for
+from tests.unit.store.sqlite.conftest import Opener
 
 WORK = Wake(woken=(Woken(queue_id=1, slot=2, place=3),))
 
@@ -232,3 +233,20 @@ async def test_in_memory_the_same_is_heard() -> None:
     wakes.tell(WORK)
     assert await mine.next() == WORK
     assert other.heard == []
+
+
+async def test_who_opens_a_link_is_heard_by_who_opens_the_file(open_store: Opener, path: str, tmp_path: Path) -> None:
+    """`current/shop.db` of one release, and the file itself: a job that is submitted by one wakes up the other's worker."""
+    store = open_store()
+    folder, link = tmp_path / "current", tmp_path / "linked.db"
+    folder.symlink_to(tmp_path)
+    link.symlink_to(path)
+    ear = Ear()
+    stop = store.listen("worker-1", ear)
+
+    for place in (link, folder / "shop.db", folder / "linked.db"):
+        open_store(str(place)).tell(WORK)
+        assert await ear.next() == WORK
+
+    stop()
+    assert [name for name in os.listdir(tmp_path) if name.endswith(".d")] == ["shop.db.d"]
