@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rota.model.outcome import Outcome
-from rota.worker.running import RunningTable
+from rota.worker.running import Counts, RunningTable
 
 
 class SimTable(RunningTable):
@@ -45,6 +45,9 @@ class SimTable(RunningTable):
     def write_since_ns(self) -> int:
         """Since when the process has been in a write; 0 when it is not."""
         return self.since_ns
+
+    def show(self, counts: Counts) -> None:
+        """Do nothing: nobody looks at it."""
 
     def leave_will(self, outcomes: list[Outcome]) -> None:
         """Leave outcomes to be settled once this process has been reaped."""
