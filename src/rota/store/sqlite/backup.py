@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 import apsw
 
-from rota.errors import NotAllowedError
+from rota.errors import NotAllowedError, StoreUnavailableError
 from rota.store.sqlite.connection import sync_folder
 from rota.store.sqlite.faults import translate
 
@@ -35,14 +36,14 @@ def copy(source: apsw.Connection, path: str, progress: Callable[[int, int], None
     """Write a copy beside ``path`` and give it that name when it is complete.
 
     If the process dies half way, ``<path>.partial`` is left and ``path`` is not there. When this returns, the copy and its
-    name are on the disk.
+    name are on the disk. Of two that write the same copy at once, one is told that it exists.
 
     Raises:
         NotAllowedError: ``path`` exists.
         StoreError: It could not be written.
     """
     refuse_existing(path)
-    partial = f"{path}.partial"
+    partial = _file_of_ones_own(path)
     try:
         _copy_pages(source, partial, progress)
         os.link(partial, path)
@@ -57,9 +58,24 @@ def copy(source: apsw.Connection, path: str, progress: Callable[[int, int], None
                 os.unlink(leftover)
 
 
+def _file_of_ones_own(path: str) -> str:
+    """Make the file to write to. One that is there may be another's, who gives it its name when that one believes it whole."""
+    for number in count(1):
+        partial = f"{path}.partial" if number == 1 else f"{path}.partial-{number}"
+        try:
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"{path} cannot be written ({error.strerror}). Does its folder exist, and may you write in it?",
+                path=path,
+            ) from error
+        return partial
+    raise AssertionError  # It counts without end.
+
+
 def _copy_pages(source: apsw.Connection, partial: str, progress: Callable[[int, int], None] | None) -> None:
-    if os.path.exists(partial):
-        os.unlink(partial)
     target = apsw.Connection(partial)
     is_ours = not source.in_transaction
     try:
