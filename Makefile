@@ -40,7 +40,7 @@ test-newest: $(VENV)/.dev
 	else \
 		mkdir -p build && \
 		{ $(MAKE) $(VENV_NEWEST)/.dev && echo "Tests on $$($(VENV_NEWEST)/bin/python -V): all but crashes, plans and races" && \
-			$(VENV_NEWEST)/bin/python -m pytest $(PYTEST_NEWEST_OPTIONS) $(TESTS_NEWEST); } >build/test-newest.log 2>&1; \
+			HYPOTHESIS_PROFILE=brief $(VENV_NEWEST)/bin/python -m pytest $(PYTEST_NEWEST_OPTIONS) $(TESTS_NEWEST); } >build/test-newest.log 2>&1; \
 		code=$$?; echo; cat build/test-newest.log; exit $$code; \
 	fi
 

@@ -17,7 +17,7 @@ from rota.ring.ring import Ring
 from rota.ring.score import column
 
 SLOTS = range(SLOT_COUNT)
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=settings().max_examples * 40 // 100, deadline=None)
 
 names = st.text(min_size=1, max_size=20).filter(
     lambda text: unicodedata.is_normalized("NFC", text) and len(text.encode("utf-8", "replace")) <= 60
