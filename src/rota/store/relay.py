@@ -6,11 +6,11 @@
 Why: a notification wakes up one back end for each process that listens. A hundred workers that listened themselves would be a
 hundred back ends, and a hundred connections, for each submit.
 
-Why the owner first: of a hundred workers one is meant. The others need to know only if it is busy or stuck, and help no sooner
-than a good moment later; woken at once they would take the processor from the one who is to start the job. They are told
-of all that came meanwhile, after a few milliseconds in a small cluster, a tenth of a second in a large one, where there are
-the more who might help. Who owns what, the workers say themselves (``owners``); a worker of whom nothing is known is told
-everything at once.
+Why the owner first: of a hundred workers one is meant. The others need to know only if it is busy or stuck, and help no
+sooner than a good moment later; woken at once they would take the processor from the one who is to start the job. They are
+told of all that came meanwhile, after some milliseconds, the more the larger the cluster is; in one of more than fifty workers
+they are not told, since so many look often enough by themselves. Who owns what, the workers say themselves (``owners``); a
+worker of whom nothing is known is told everything at once.
 
 The first wake-up for a worker goes on at once; those that come within a few milliseconds after it go together, since the kernel
 keeps but ten datagrams for a worker that is busy, and who may have missed one must look everywhere.
@@ -21,7 +21,8 @@ is what its own ear hears; when that has been lost, the first thing that comes i
 Invariants, each with the test that holds it:
     A lone wake-up is not held up by the relay.                  tests/postgres/test_listen.py
     What is passed on together says all that was heard.          tests/unit/store/test_relay.py
-    Every worker is told of every slot, its own at once.         tests/unit/store/test_relay.py
+    A worker is told of its own slots at once.                   tests/unit/store/test_relay.py
+    One that may help is told of others' slots a moment later.   tests/unit/store/test_relay.py
     A folder that a dead node left behind is removed.            tests/unit/store/test_relay.py
 """
 
@@ -43,8 +44,11 @@ TOGETHER_S: Final = 0.005
 """How long wake-ups gather after one that has gone on: a busy worker reads 200 datagrams a second, and misses none."""
 
 LATER_EACH_S: Final = 0.001
-LATER_S_MAX: Final = 0.1
-"""How long the others' news gathers: a millisecond for each worker that there is, at most so long."""
+"""How long the others' news gathers: a millisecond for each worker that there is, but no less than ``TOGETHER_S``."""
+
+TOLD_LATER_MAX: Final = 50
+"""In a cluster of more workers the others are not told at all: each idle one looks elsewhere twice a second anyway, so that
+one of them comes within 10 ms on average, sooner than after news."""
 
 _PREFIX: Final = "wake-"
 
@@ -130,17 +134,18 @@ class Relay:
 
     def _pass_on_slots(self, woken: Collection[Woken], *, is_staged: bool) -> None:
         owners = self._owners
+        is_for_others = owners.workers_about <= TOLD_LATER_MAX
         parts: dict[str, list[Woken]] = {name: list(woken) for name in owners.strangers}
         for news in woken:
             named = owners.of(news.queue_id, news.slot)
             for name in named:
                 parts.setdefault(name, []).append(news)
-            if news.queue_id in owners.queues and len(named) < len(owners.names):
+            if is_for_others and news.queue_id in owners.queues and len(named) < len(owners.names):
                 self._others.add(news, [*named, *owners.strangers], is_staged=is_staged)
         for name, part in parts.items():
             self._tell(name, Wake(woken=part, is_staged=is_staged))
         if self._others.has_news and self._others_timer is None:
-            wait_s = min(max(TOGETHER_S, LATER_EACH_S * owners.workers_about), LATER_S_MAX)
+            wait_s = max(TOGETHER_S, LATER_EACH_S * owners.workers_about)
             self._others_timer = asyncio.get_running_loop().call_later(wait_s, self._tell_others)
 
     def _tell(self, name: str, wake: Wake) -> None:

@@ -116,8 +116,14 @@ async def test_the_first_goes_on_at_once_and_those_behind_it_together(tmp_path: 
     assert len(heard) == 2
 
 
+ANOTHER_QUEUE = 99
+
+
 class Hall:
-    """A node's folder with workers whose loops do not turn: what has been sent to them lies in their sockets."""
+    """A node's folder with workers whose loops do not turn: what has been sent to them lies in their sockets.
+
+    Each has a fifth of the slots of another queue: there are about five workers.
+    """
 
     def __init__(self, tmp_path: Path, own: Mapping[str, Own | None]) -> None:
         self.folder = relay_folder(str(tmp_path), 7)
@@ -128,7 +134,7 @@ class Hall:
             ear.setblocking(False)
             ear.bind(f"{self.folder}/{name}")
             if slots is not None:
-                write_own(self.folder, name, slots)
+                write_own(self.folder, name, {ANOTHER_QUEUE: range(200), **slots})
         self.relay = Relay(self.folder)
 
     def read(self, name: str) -> list[Wake]:
@@ -284,6 +290,21 @@ async def test_what_concerns_everybody_is_told_everybody_at_once(hall_of: MakeHa
             list(wake.cancels),
             wake.is_epoch,
         )
+
+
+async def test_in_a_large_cluster_the_others_are_not_told(hall_of: MakeHall) -> None:
+    """A hundred idle workers look elsewhere often enough by themselves; to be told costs them a wake-up each."""
+    hall = hall_of({"worker-1": {}, "worker-2": {}})
+    write_own(hall.folder, "worker-1", {1: range(10)})
+    write_own(hall.folder, "worker-2", {1: range(10, 20)})
+
+    hall.relay.pass_on(_work(900))
+    hall.relay.pass_on(_work(10))
+    write_own(hall.folder, "worker-1", {1: range(512)})
+    hall.relay.pass_on(_work(511))
+
+    assert hall.told() == {"worker-1": [511], "worker-2": [10]}
+    assert await hall.later() == {"worker-2": [511]}
 
 
 async def test_a_queue_that_nobody_here_serves_is_told_nobody(hall_of: MakeHall) -> None:
