@@ -40,13 +40,16 @@ from tests.unit.node.waiting import until
 
 KEEPER = """
 import sys, msgspec
+from rota.app.address import read_address
+from rota.app.write_lock import lock_test_of
 from rota.node.keeper import Keeper
 from rota.node.order import NodeOrder
 from rota.runtime.clock import SystemClock
 from rota.telemetry.lines import LogLines
 from rota.telemetry.telemetry import Telemetry
 order = msgspec.json.decode(sys.stdin.buffer.read(), type=NodeOrder)
-sys.exit(Keeper(order, sys.argv[1], Telemetry([LogLines(sys.stderr, SystemClock().now_us)])).run())
+telemetry = Telemetry([LogLines(sys.stderr, SystemClock().now_us)])
+sys.exit(Keeper(order, sys.argv[1], telemetry, holds_lock=lock_test_of(read_address(order.store))).run())
 """
 APP = "tests.integration.crash_app"
 T = TypeVar("T")

@@ -207,11 +207,14 @@ def _host_name() -> str:
 
 def _keep(order: NodeOrder, place: Place) -> int:
     """Be the node's keeper until it ends; return its exit code."""
+    from rota.app.address import read_address
     from rota.app.process import begin
+    from rota.app.write_lock import lock_test_of
     from rota.node.keeper import Keeper
     from rota.runtime.clock import SystemClock
 
-    keeper = Keeper(order, SUPERVISOR, begin(order.log_format, SystemClock()))
+    telemetry = begin(order.log_format, SystemClock())
+    keeper = Keeper(order, SUPERVISOR, telemetry, holds_lock=lock_test_of(read_address(place.url)))
     if not wants_line(order.log_format):
         return keeper.run()
     from rota.cli.live import under_a_line

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 
 import msgspec
 
 from rota.node.order import NodeOrder
 from rota.node.process import child_argv, hand_over
+from rota.node.stopped import LOOK_S, StoppedInWrite
 from rota.runtime.clock import Clock, SystemClock
 from rota.telemetry.telemetry import Telemetry
 
@@ -39,13 +41,22 @@ class Keeper:
         module: Where the supervisor's ``main`` is.
         telemetry: Who is told.
         clock: How long a supervisor lived; ``None`` for the machine's.
+        holds_lock: Whether a process has the store's write lock now; ``None`` if that cannot be told.
     """
 
-    def __init__(self, order: NodeOrder, module: str, telemetry: Telemetry, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        order: NodeOrder,
+        module: str,
+        telemetry: Telemetry,
+        clock: Clock | None = None,
+        holds_lock: Callable[[int], bool | None] = lambda _: None,
+    ) -> None:
         self._order = order
         self._module = module
         self._telemetry = telemetry
         self._clock = clock or SystemClock()
+        self._holds_lock = holds_lock
         # `nohup` asks to have this one ignored. That is undone by waiting for it, since what is blocked is not ignored.
         is_deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         self._watched = {*PASSED_ON, signal.SIGCHLD} - ({signal.SIGHUP} if is_deaf else set())
@@ -94,10 +105,22 @@ class Keeper:
             return NO_PROCESS
         self._child = child
         hand_over(child, msgspec.json.encode(self._order))
+        stopped = StoppedInWrite(self._order.write_limit_s, self._clock, self._holds_lock)
+        is_still = False
         while child.returncode is None:
-            self._take(signal.sigwaitinfo(self._watched))
+            # The kernel tells of a child that was stopped by the same signal as of one that has ended.
+            info = signal.sigtimedwait(self._watched, LOOK_S) if is_still else signal.sigwaitinfo(self._watched)
+            if info is not None:
+                self._take(info)
+            is_still = child.returncode is None and stopped.look(child.pid)
+            if is_still and stopped.stuck_s:
+                self._kill(child, stopped.stuck_s)
         self._child = None
         return child.returncode
+
+    def _kill(self, child: subprocess.Popen[bytes], seconds: float) -> None:
+        os.kill(child.pid, signal.SIGKILL)
+        self._telemetry.emit("supervisor.write_stuck", pid=child.pid, seconds=seconds)
 
     def _wait(self, seconds: float, code: int) -> None:
         facts = {"signal": -code} if code < 0 else {"code": code}

@@ -122,6 +122,12 @@ _PROCESSES = (
         "The supervisor died, its workers with it; the keeper starts another one.",
         "pid signal code wait_s",
     ),
+    _event(
+        "supervisor.write_stuck",
+        _E,
+        "The supervisor was stopped inside a write transaction and was killed, so that others can write.",
+        "pid seconds",
+    ),
     _event("supervisor.ended", _I, "The supervisor has ended in good order.", "node pid code"),
     _event("node.registered", _I, "The node is known to the store.", "node incarnation epoch proof lease_ms"),
     _event("node.renamed", _W, "The name was taken by a living node, so this one got a suffix.", "node asked"),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import apsw
 import msgspec
 
 from rota.node.order import NodeOrder
@@ -29,6 +30,11 @@ def main() -> int:
         return 69 if order.is_again else 1
     if order.app.startswith("exit "):
         return int(order.app.removeprefix("exit "))
+    if order.app == "write" and not order.is_again:
+        # Kept for as long as this process lives: SQLite lets go of the lock when the connection goes.
+        opened = apsw.Connection(str(order.settings["database"]))
+        opened.execute("BEGIN IMMEDIATE")
+        note(order.store + ".writing", 1)
     if order.app == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     note(order.store + ".signals", signal.sigwait(SIGNALS))

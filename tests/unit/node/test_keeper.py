@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
 
+from rota.node.identity import thread_states
 from rota.node.keeper import wait_s
 from rota.node.order import NodeOrder
 from tests.processes import is_running
@@ -21,8 +24,11 @@ KEEPER = """
 import sys, msgspec
 from rota.node.keeper import Keeper
 from rota.node.order import NodeOrder
+from rota.app.write_lock import holds_write_lock
 from rota.telemetry.telemetry import Telemetry
-sys.exit(Keeper(msgspec.json.decode(sys.argv[1], type=NodeOrder), "tests.unit.node.standin_supervisor", Telemetry()).run())
+order = msgspec.json.decode(sys.argv[1], type=NodeOrder)
+locked = lambda pid: holds_write_lock(pid, order.settings["database"]) if order.settings else None
+sys.exit(Keeper(order, "tests.unit.node.standin_supervisor", Telemetry(), holds_lock=locked).run())
 """
 
 Noted = Callable[[str], list[int]]
@@ -32,8 +38,10 @@ Noted = Callable[[str], list[int]]
 def keep(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> Callable[[str], subprocess.Popen[bytes]]:
     """Start a keeper whose supervisor behaves as said; pids are noted in ``pids``."""
 
-    def start(behaviour: str) -> subprocess.Popen[bytes]:
-        order = NodeOrder(store=str(tmp_path / "pids"), app=behaviour, name="mitte")
+    def start(behaviour: str, **settings: str) -> subprocess.Popen[bytes]:
+        order = NodeOrder(
+            store=str(tmp_path / "pids"), app=behaviour, name="mitte", write_limit_s=1.0, settings=dict(settings)
+        )
         process = subprocess.Popen([sys.executable, "-c", KEEPER, msgspec.json.encode(order).decode()])
         started.append(process)
         return process
@@ -66,6 +74,32 @@ def test_a_stopped_supervisor_hears_the_signal_too(
     keeper.send_signal(signal.SIGTERM)
 
     assert keeper.wait(10) == 3
+
+
+def test_a_supervisor_stopped_in_a_write_is_ended_and_replaced(
+    keep: Callable[..., subprocess.Popen[bytes]], noted: Noted, tmp_path: Path
+) -> None:
+    """It holds the lock that everybody needs; one that is stopped elsewhere is left alone, as one that works is."""
+    database = str(tmp_path / "shop.db")
+    db = apsw.Connection(database)
+    db.pragma("journal_mode", "wal")
+    db.execute("CREATE TABLE jobs (n)")
+    keep("write", database=database)
+    until(lambda: noted("pids.writing"), "the supervisor to have the lock")
+    (first,) = until(lambda: noted("pids"), "the supervisor to run")
+    db.set_busy_timeout(30_000)
+
+    os.kill(first, signal.SIGSTOP)
+    db.execute("INSERT INTO jobs VALUES (1)")
+    second = until(lambda: noted("pids")[1:], "another supervisor")[0]
+    os.kill(second, signal.SIGSTOP)
+    until(lambda: "T" in thread_states(second), "the other to be stopped")
+    waited = time.monotonic()
+    until(lambda: time.monotonic() > waited + 2.0, "twice the limit of a write to pass")
+
+    assert not is_running(first)
+    assert is_running(second), "it holds nobody up"
+    db.close()
 
 
 def test_a_supervisor_that_was_killed_is_started_again(
