@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PYTEST_OPTIONS ?= -q -n 3 --dist worksteal --no-header
 PYTEST_NEWEST_OPTIONS ?= -q -n 0 --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
-TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/typing tests/integration/test_readme.py
+TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/integration/test_readme.py
 
 # What the tests start by the hundred is compiled once.
 unexport PYTHONDONTWRITEBYTECODE

@@ -75,9 +75,9 @@ class Looker:
         await self._connection.close()
 
     async def waits_until_drained(self) -> None:
-        """Wait until no live job is left; nobody sweeps."""
+        """Wait until no live job is left; nobody sweeps. Once a key is seen that will never move again there is no need to."""
         async with asyncio.timeout(DRAINED_WITHIN_S):
-            while self.live != 0:
+            while self.live != 0 and not self.forgotten:
                 await asyncio.sleep(0.05)
 
 
