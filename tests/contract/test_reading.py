@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from rota.model.state import State
 from rota.store.port import JobFilter
@@ -121,6 +122,8 @@ async def test_live_and_finished_jobs_are_one_list(shop: Shop) -> None:
 
     assert {job.token: job.state for job in listed} == {token: state for state, token in expected.items()}
     assert tokens(listed) == sorted(expected.values(), reverse=True)
+    for job in listed:
+        assert job == replace(await shop.row(job.token), payload=b"", result=None), "a list says the same as a look"
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -16,10 +16,11 @@ SELECT NULL AS state, l.token AS token, q.name, t.name, l.key, l.slot, l.priorit
  WHERE l.token IN (SELECT value FROM carray(?1))
  UNION ALL
 SELECT f.state, f.token, q.name, t.name, f.key, f.hash16 >> 6, f.priority, f.fence, f.attempts, f.crashes, x'', f.codec, f.meta,
-       NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, f.started_at, f.settled_at, NULL, f.error_type, f.error_message,
+       NULL, NULL, NULL, 0, 0, 0, 0, w.name, NULL, f.started_at, f.settled_at, NULL, f.error_type, f.error_message,
        f.error_traceback
   FROM finished f
   JOIN queues q ON q.id = f.queue_id
   JOIN tasks t ON t.id = f.task_id
+  LEFT JOIN workers w ON w.id = f.worker
  WHERE f.token IN (SELECT value FROM carray(?1))
  ORDER BY token DESC;
