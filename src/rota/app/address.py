@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from rota.errors import ConfigError, UnsupportedStoreError
+from rota.store.torn import WHAT_TO_DO, is_torn
 from rota.submit.check import closest
 
 SQLITE = "sqlite"
@@ -47,7 +48,7 @@ def read_address(text: str | Path) -> Address:
     """Return what a path or URL means.
 
     Raises:
-        ConfigError: Empty, or a SQLite URL without a path.
+        ConfigError: Empty, a SQLite URL without a path, or a PostgreSQL URL in which something is not escaped.
         UnsupportedStoreError: A scheme that there is no engine for.
     """
     written = str(text).strip()
@@ -64,6 +65,8 @@ def read_address(text: str | Path) -> Address:
             scheme=scheme,
         )
     if engine == POSTGRES:
+        if is_torn(written):
+            raise ConfigError(WHAT_TO_DO)
         return Address(POSTGRES, written)
     path = unquote(rest.partition("?")[0])
     if path in (MEMORY, f"/{MEMORY}", "", "/"):
@@ -82,12 +85,15 @@ def read_address(text: str | Path) -> Address:
 
 def without_secrets(url: str) -> str:
     """Return a URL for people and logs: without its password, wherever that stands. Several hosts are kept as they are."""
+    scheme, _, rest = url.partition("://")
+    if rest and _SCHEMES.get(scheme.lower()) == POSTGRES and is_torn(url):
+        return f"{scheme}://…"
     parts = urlsplit(url)
     hosts = parts.netloc
     if parts.password:
         user = f"{parts.username}:…@" if parts.username else ""
         hosts = user + parts.netloc.rpartition("@")[2]
-    asked = "&".join(each for each in parts.query.split("&") if "password=" not in each)
+    asked = "&".join(each for each in parts.query.split("&") if "password=" not in each.lower())
     if hosts == parts.netloc and asked == parts.query:
         return url
     return parts._replace(netloc=hosts, query=asked).geturl()
