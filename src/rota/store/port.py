@@ -37,7 +37,7 @@ from rota.model.outcome import Failure, Outcome
 from rota.model.state import State
 
 
-class Woken(Struct, frozen=True):
+class Woken(Struct, frozen=True, gc=False):
     """News that jobs of a slot may have become claimable.
 
     Attributes:
@@ -69,7 +69,8 @@ class Claim(Struct, frozen=True):
     Attributes:
         jobs: The jobs, by place (priority, then ``seq``) across all slots.
         epoch: The ring epoch at this moment: if it differs from the worker's, its ring is out of date.
-        next_due_at: The earliest ``due_at`` that lies ahead in the given slots, if the engine knows it cheaply; else ``None``.
+        due_in_us: How far the earliest ``due_at`` in the given slots lies ahead by the store's clock, which may differ from
+            the caller's, in microseconds; ``None`` if there is none, or the engine does not know it cheaply.
         skipped: Slots that could not be staged because another session was staging them; try again in 2 to 50 ms. On
             SQLite only after a claim that was cut short, since its payloads would not have fitted in memory.
         is_paused: The queue is paused; ``jobs`` is empty.
@@ -77,7 +78,7 @@ class Claim(Struct, frozen=True):
 
     jobs: Sequence[ClaimedJob]
     epoch: int
-    next_due_at: int | None = None
+    due_in_us: int | None = None
     skipped: Sequence[int] = ()
     is_paused: bool = False
 

@@ -135,9 +135,10 @@ class Claimer:
             self._news.set()
 
     def note_due(self, due_at: int) -> None:
-        """Remember that a job which this worker ran falls due again then."""
+        """Remember that a job which this worker ran falls due again then, by its own wall clock."""
+        now_s, due_in_us = self._loop.time(), due_at - self._clock.now_us()
         for line in self._lines:
-            line.note_due(due_at)
+            line.note_due(due_in_us, now_s)
         self._news.set()
 
     def look_soon(self) -> None:
@@ -207,11 +208,11 @@ class Claimer:
     async def _claim_for(self, line: QueueLine) -> int:
         now_s = self._loop.time()
         brought = 0
-        if line.wants_probe(now_s, self._clock.now_us()):
+        if line.wants_probe(now_s):
             if not self._is_room_worth_it():
                 return 0
             brought = await self._claim_own(line)
-            while not brought and line.wants_probe(now_s, 0) and self._room() > 0 and not self._is_stopping:
+            while not brought and line.has_suspects(now_s) and self._room() > 0 and not self._is_stopping:
                 # The probe was for a part of them only, or there was news meanwhile.
                 brought = await self._claim_own(line)
         if brought:
@@ -256,7 +257,8 @@ class Claimer:
         line.slots.told(slots, claim.jobs, claim.skipped, is_full=len(claim.jobs) >= room)
         ended_s = self._loop.time()
         line.probed(ended_s - began_s, ended_s)
-        line.note_due(claim.next_due_at)
+        # From the sending on: the next claim takes as long to get there.
+        line.note_due(claim.due_in_us, began_s)
         line.note_skipped(bool(claim.skipped), self._loop.time())
         self._note_paused(line, claim.is_paused)
         idle_us = self._idle.took_own(len(claim.jobs), began_s, ended_s) if claim.jobs else 0
@@ -358,9 +360,9 @@ class Claimer:
 
     async def _wait(self) -> None:
         """Wait for news, or until something falls due, or until it is time to look anyway."""
-        now_s, now_us, is_idle = self._loop.time(), self._clock.now_us(), self._is_idle
+        now_s, is_idle = self._loop.time(), self._is_idle
         self._idle.rest(self._hands.free if is_idle else 0, now_s)
-        wait_s = min((line.wait_s(now_s, now_us, is_idle=is_idle) for line in self._lines), default=SWEEP_S)
+        wait_s = min((line.wait_s(now_s, is_idle=is_idle) for line in self._lines), default=SWEEP_S)
         if self._hands.todo:
             wait_s = min(wait_s, HOARD_S)
         if wait_s <= 0:

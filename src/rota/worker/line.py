@@ -45,14 +45,14 @@ SKIPPED_LONGEST_S = 0.05
 
 
 class QueueLine:
-    """One queue of one worker. Times are seconds of the event loop's clock, but for ``next_due_at``.
+    """One queue of one worker. Times are seconds of the event loop's clock: wall clocks differ from the store's, and jump.
 
     Attributes:
         queue_id: The store's number.
         name: The queue's name.
         ring: Its ring as last seen.
         slots: What is worth probing.
-        next_due_at: The earliest known due time ahead in own slots, microseconds since 1970.
+        due_at: The earliest known due time ahead in own slots.
         is_paused: As of the last claim.
         steal_at: When to look at others' slots next.
         sweep_at: When to look into all own slots next.
@@ -65,7 +65,7 @@ class QueueLine:
         self.name = name
         self.ring = Ring.of(())
         self.slots = SlotBook()
-        self.next_due_at: int | None = None
+        self.due_at: float | None = None
         self.is_paused = False
         self.steal_at = 0.0
         self.sweep_at = 0.0
@@ -77,13 +77,17 @@ class QueueLine:
         self._rested_at = 0.0
         self._has_heard_elsewhere = False
 
-    def wants_probe(self, now_s: float, now_us: int) -> bool:
+    def wants_probe(self, now_s: float) -> bool:
         """Whether a claim is worth sending now. Turns a sweep or a due time that has come into suspects."""
-        if now_s >= self.sweep_at or (self.next_due_at is not None and self.next_due_at <= now_us):
+        if now_s >= self.sweep_at or (self.due_at is not None and self.due_at <= now_s):
             self.sweep_at = now_s + SWEEP_S
-            self.next_due_at = self.retry_at = None
+            self.due_at = self.retry_at = None
             self._suspect_all(now_s)
             return True
+        return self.has_suspects(now_s)
+
+    def has_suspects(self, now_s: float) -> bool:
+        """Whether there are slots that may have work, and none of them is to be left alone for a moment."""
         if self.retry_at is not None:
             if now_s < self.retry_at:
                 return False
@@ -125,10 +129,12 @@ class QueueLine:
                 self.reset_at = now_s + rest_s(self._reset_s)
                 self._reset_s = None
 
-    def note_due(self, due_at: int | None) -> None:
-        """Remember a due time ahead."""
-        if due_at is not None and (self.next_due_at is None or due_at < self.next_due_at):
-            self.next_due_at = due_at
+    def note_due(self, due_in_us: int | None, since_s: float) -> None:
+        """Remember that something falls due so long after that instant."""
+        if due_in_us is not None:
+            due_at = since_s + due_in_us / 1e6
+            if self.due_at is None or due_at < self.due_at:
+                self.due_at = due_at
 
     def note_skipped(self, is_skipped: bool, now_s: float) -> None:
         """Wait a little, then longer, before skipped slots are tried again."""
@@ -166,7 +172,7 @@ class QueueLine:
         self._rested_at = now_s if stolen else now_s + rest_s(took_s)
         self.steal_at = max(now_s + self._steal_s * (1 + jitter), self._rested_at)
 
-    def wait_s(self, now_s: float, now_us: int, *, is_idle: bool) -> float:
+    def wait_s(self, now_s: float, *, is_idle: bool) -> float:
         """Return how long to wait for news before looking again anyway.
 
         Args:
@@ -177,8 +183,8 @@ class QueueLine:
             until = min(until, self.steal_at - now_s)
         if self.retry_at is not None:
             until = min(until, self.retry_at - now_s)
-        if self.next_due_at is not None:
-            until = min(until, (self.next_due_at - now_us) / 1e6)
+        if self.due_at is not None:
+            until = min(until, self.due_at - now_s)
         return max(until, 0.0)
 
 

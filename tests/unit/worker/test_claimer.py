@@ -14,6 +14,7 @@ from rota.errors import StoreBrokenError, StoreFullError
 from rota.model.job import NewJob
 from rota.model.slot import hash16, slot_of
 from rota.model.state import State
+from rota.runtime.clock import SystemClock
 from rota.store.port import NewNode, NewWorker, Store
 from rota.worker.claimer import Claimer
 from rota.worker.order import CLOSED, DRAINED
@@ -94,6 +95,33 @@ async def test_a_worker_that_has_nothing_to_claim_does_not_spin(state: str, monk
     worker.drain()
     await working
     assert asked <= 20
+
+
+class HourAhead(SystemClock):
+    """A wall clock that is wrong."""
+
+    def now_us(self) -> int:
+        return super().now_us() + 3_600_000_000
+
+
+async def test_a_worker_whose_wall_clock_is_ahead_waits_until_a_job_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's clock says what is due: going by its own, it would ask for an hour without a pause."""
+    kitchen = Kitchen.of(echo)
+    token = kitchen.entropy.token()
+    job = NewJob(token, "ovens", "echo", b"{}", hash16(None, token), due_at=kitchen.clock.now_us() + 600_000_000)
+    await kitchen.store.submit([job])
+    rounds = Rounds(monkeypatch)
+    kitchen.clock = HourAhead()
+    worker = await kitchen.worker()
+    working = asyncio.create_task(worker.run())
+    await kitchen.until(lambda: rounds.count > 3)
+
+    asked = await rounds.within(0.5)
+
+    worker.drain()
+    await working
+    assert asked <= 20
+    assert await kitchen.store.states([token]) == {token: State.SCHEDULED}
 
 
 async def test_a_paused_queue_goes_on_at_once_when_it_is_resumed() -> None:

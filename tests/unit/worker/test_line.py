@@ -10,14 +10,12 @@ from rota.ring.ring import Ring
 from rota.worker.line import SKIPPED_LONGEST_S, STEAL_LONGEST_S, SWEEP_REST, SWEEP_S, QueueLine, rest_s
 from tests.unit.worker.test_slots import claimed
 
-NOON_US = 1_800_000_000_000_000
-
 
 def quiet_line(own: Iterable[int] = range(8)) -> QueueLine:
     """Return a line that has looked everywhere at second 0 and found nothing."""
     line = QueueLine(1, "ovens")
     line.slots.set_own(own)
-    assert line.wants_probe(0.0, NOON_US)
+    assert line.wants_probe(0.0)
     slots, _ = line.slots.next_probe()
     line.slots.told(slots, [], [], is_full=False)
     line.looked_elsewhere(0, 0.0, 0.0)
@@ -36,28 +34,28 @@ def line_after_a_claim(probe_s: float) -> QueueLine:
 
 def test_nothing_is_probed_until_there_is_a_reason() -> None:
     """An idle worker costs nothing."""
-    assert not quiet_line().wants_probe(0.5, NOON_US)
+    assert not quiet_line().wants_probe(0.5)
 
 
 def test_all_slots_are_probed_once_a_second_although_nobody_said_anything() -> None:
     """Wake-ups can be lost."""
     line = quiet_line()
 
-    assert line.wants_probe(SWEEP_S, NOON_US)
+    assert line.wants_probe(SWEEP_S)
     assert len(line.slots.next_probe()[0]) == 8
 
 
 def test_a_job_that_falls_due_is_looked_for_then() -> None:
     line = quiet_line()
-    line.note_due(NOON_US + 300_000)
-    line.note_due(NOON_US + 900_000)
+    line.note_due(300_000, 0.0)
+    line.note_due(900_000, 0.0)
 
-    wait_s = line.wait_s(0.0, NOON_US, is_idle=False)
+    wait_s = line.wait_s(0.0, is_idle=False)
 
     assert wait_s == 0.3
-    assert not line.wants_probe(0.2, NOON_US + 200_000)
-    assert line.wants_probe(0.3, NOON_US + 300_000)
-    assert line.next_due_at is None
+    assert not line.wants_probe(0.2)
+    assert line.wants_probe(0.3)
+    assert line.due_at is None
 
 
 def test_a_busy_worker_does_not_wait_for_what_it_would_not_do() -> None:
@@ -65,8 +63,8 @@ def test_a_busy_worker_does_not_wait_for_what_it_would_not_do() -> None:
     line = quiet_line()
     line.steal_at = 0.1
 
-    assert line.wait_s(0.5, NOON_US, is_idle=False) == 0.5
-    assert line.wait_s(0.5, NOON_US, is_idle=True) == 0.0
+    assert line.wait_s(0.5, is_idle=False) == 0.5
+    assert line.wait_s(0.5, is_idle=True) == 0.0
 
 
 def test_a_paused_queue_is_not_waited_for_either() -> None:
@@ -74,7 +72,7 @@ def test_a_paused_queue_is_not_waited_for_either() -> None:
     line.steal_at = 0.1
     line.is_paused = True
 
-    assert line.wait_s(0.5, NOON_US, is_idle=True) == 0.5
+    assert line.wait_s(0.5, is_idle=True) == 0.5
 
 
 def test_news_of_a_paused_queue_makes_all_its_slots_suspects() -> None:
@@ -94,11 +92,11 @@ def test_a_skipped_slot_is_tried_again_soon_then_less_often() -> None:
     now_s = 0.0
     for _ in range(8):
         line.note_skipped(True, now_s)
-        assert not line.wants_probe(now_s, NOON_US)
-        wait_s = line.wait_s(now_s, NOON_US, is_idle=False)
+        assert not line.wants_probe(now_s)
+        wait_s = line.wait_s(now_s, is_idle=False)
         waits.append(round(wait_s, 3))
         now_s += wait_s
-        assert line.wants_probe(now_s, NOON_US)
+        assert line.wants_probe(now_s)
 
     assert waits[:5] == [0.002, 0.004, 0.008, 0.016, 0.032]
     assert waits[-1] == SKIPPED_LONGEST_S
@@ -110,8 +108,8 @@ def test_a_moment_to_try_again_that_has_passed_is_not_waited_for() -> None:
     line.heard(3, 0)
     line.note_skipped(True, 0.0)
 
-    assert line.wants_probe(0.1, NOON_US)
-    assert line.wait_s(0.1, NOON_US, is_idle=False) == 0.9
+    assert line.wants_probe(0.1)
+    assert line.wait_s(0.1, is_idle=False) == 0.9
 
 
 def test_news_is_not_held_up_by_a_slot_that_was_skipped() -> None:
@@ -121,7 +119,7 @@ def test_news_is_not_held_up_by_a_slot_that_was_skipped() -> None:
 
     line.heard(5, 0)
 
-    assert line.wants_probe(0.0, NOON_US)
+    assert line.wants_probe(0.0)
 
 
 def test_looks_elsewhere_come_at_once_while_they_pay_and_rarer_while_not() -> None:
@@ -197,16 +195,16 @@ def test_a_look_from_the_beginning_that_took_long_is_not_made_again_soon() -> No
     """While somebody holds an old snapshot it reads all that has died: each second, it would be all that is done."""
     line = QueueLine(1, "ovens")
     line.slots.set_own(range(2))
-    assert line.wants_probe(0.0, NOON_US)
+    assert line.wants_probe(0.0)
     slots, _ = line.slots.next_probe()
     line.slots.told(slots, [claimed(0, 40), claimed(1, 41)], [], is_full=False)
 
     line.probed(0.5, 0.5)
 
-    assert line.wants_probe(1.0, NOON_US)
+    assert line.wants_probe(1.0)
     assert line.slots.next_probe() == ([0, 1], [place_of(0, 41), place_of(0, 42)])
     line.slots.failed()
-    assert line.wants_probe(0.5 + 0.5 * SWEEP_REST, NOON_US)
+    assert line.wants_probe(0.5 + 0.5 * SWEEP_REST)
     assert line.slots.next_probe() == ([0, 1], [0, 0])
 
 
@@ -214,7 +212,7 @@ def test_a_look_from_the_beginning_has_lasted_until_every_slot_was_reached() -> 
     """Claims that come back full reach a part of the slots each; what all of them took counts."""
     line = QueueLine(1, "ovens")
     line.slots.set_own(range(2))
-    assert line.wants_probe(0.0, NOON_US)
+    assert line.wants_probe(0.0)
     for number, slot in enumerate((0, 1)):
         slots, _ = line.slots.next_probe()
         line.slots.told(slots, [claimed(slot)], [], is_full=True)
@@ -226,9 +224,9 @@ def test_a_look_from_the_beginning_has_lasted_until_every_slot_was_reached() -> 
 def test_a_job_that_falls_due_is_found_without_a_look_from_the_beginning() -> None:
     """Jobs may fall due all the time; what a claim stages itself it finds, however old its place."""
     line = line_after_a_claim(0.01)
-    line.note_due(NOON_US)
+    line.note_due(0, 0.0)
 
-    assert line.wants_probe(0.02, NOON_US)
+    assert line.wants_probe(0.02)
 
     slots, cursors = line.slots.next_probe()
     assert dict(zip(slots, cursors, strict=True))[3] == place_of(0, 41)

@@ -105,7 +105,7 @@ def _claim_of(records: Sequence[Any]) -> Claim:
     jobs = [ClaimedJob(*record[:_JOB_COLUMNS]) for record in records[:-1]]
     if len(jobs) > 1 and jobs[0].claim_no != jobs[-1].claim_no:
         jobs.sort(key=lambda job: place_of(job.priority, job.seq))
-    return Claim(jobs, facts["epoch"], facts["next_due_at"], facts["skipped"] or [], facts["is_paused"])
+    return Claim(jobs, facts["epoch"], facts["due_in_us"], facts["skipped"] or [], facts["is_paused"])
 
 
 def _columns(outcomes: Sequence[Outcome]) -> tuple[list[Any], ...]:

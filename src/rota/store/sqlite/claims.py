@@ -75,7 +75,7 @@ class ClaimCall:
         if self._due_at is not None and self._due_at <= self._now:
             return MUST_WRITE
         self._candidates = find_candidates(db, wanted)
-        return MUST_WRITE if self._candidates else Claim(jobs=(), epoch=epoch, next_due_at=self._due_at)
+        return MUST_WRITE if self._candidates else Claim(jobs=(), epoch=epoch, due_in_us=self._due_in_us)
 
     def write(self, db: apsw.Connection, news: News) -> Claim:  # noqa: ARG002 - what it takes is no news
         """Take what the look has found, as far as nobody else has it by now."""
@@ -98,7 +98,11 @@ class ClaimCall:
         jobs = take(db, self._worker, fitting, self._now)
         # Where not all was taken, no slot has been shown to be empty.
         skipped = tuple(wanted.slots) if len(fitting) < len(seqs) else ()
-        return Claim(jobs=jobs, epoch=epoch, next_due_at=self._due_at, skipped=skipped)
+        return Claim(jobs=jobs, epoch=epoch, due_in_us=self._due_in_us, skipped=skipped)
+
+    @property
+    def _due_in_us(self) -> int | None:
+        return None if self._due_at is None else self._due_at - self._now
 
     def _stage(self, db: apsw.Connection) -> None:
         wanted = self._wanted

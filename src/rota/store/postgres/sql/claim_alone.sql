@@ -9,7 +9,7 @@
 CREATE FUNCTION claim_alone(p_now bigint, p_worker bigint, p_tasks integer[]) RETURNS TABLE (
     seq bigint, token uuid, task_id integer, slot smallint, key text, priority smallint, payload bytea, codec smallint,
     meta bytea, fence bigint, attempts integer, crashes integer, cancel_asked boolean, expires_at bigint, claim_no bigint,
-    queue_id smallint, epoch bigint, next_due_at bigint, skipped smallint[], is_paused boolean
+    queue_id smallint, epoch bigint, due_in_us bigint, skipped smallint[], is_paused boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE

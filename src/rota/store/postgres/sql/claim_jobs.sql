@@ -3,7 +3,7 @@
 -- Takes    p_now bigint · p_worker bigint · p_queue smallint · p_slots smallint[] · p_cursors bigint[] beside it (null: 0) ·
 --          p_limit integer 1..1000 · p_tasks integer[] · p_keyed_before bigint: of keyed jobs only those ready
 --          since before then (null: all) · p_stages smallint[]: of the slots, those to stage first (null: all)
--- Returns  the jobs with their new fence, by place within each claim_no; last a row that carries epoch, next_due_at, skipped and
+-- Returns  the jobs with their new fence, by place within each claim_no; last a row that carries epoch, due_in_us, skipped and
 --          is_paused alone. What was cut short, at 64 MiB of payloads or by others' locks, names slots that have more as
 --          skipped. Raises RO310 when the worker is closed.
 -- Locks    the worker's row for key share, so that whoever closes it waits for this claim; what stage_slots locks; the
@@ -17,7 +17,7 @@ CREATE FUNCTION claim_jobs(
 ) RETURNS TABLE (
     seq bigint, token uuid, task_id integer, slot smallint, key text, priority smallint, payload bytea, codec smallint,
     meta bytea, fence bigint, attempts integer, crashes integer, cancel_asked boolean, expires_at bigint, claim_no bigint,
-    queue_id smallint, epoch bigint, next_due_at bigint, skipped smallint[], is_paused boolean
+    queue_id smallint, epoch bigint, due_in_us bigint, skipped smallint[], is_paused boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -146,6 +146,6 @@ BEGIN
     END IF;
     RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::integer, NULL::smallint, NULL::text, NULL::smallint, NULL::bytea,
         NULL::smallint, NULL::bytea, NULL::bigint, NULL::integer, NULL::integer, NULL::boolean, NULL::bigint, NULL::bigint,
-        NULL::smallint, the_epoch, staged.next_due_at, staged.skipped || with_more, false;
+        NULL::smallint, the_epoch, staged.next_due_at - now_us, staged.skipped || with_more, false;
 END
 $$;
