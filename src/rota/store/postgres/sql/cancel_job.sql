@@ -48,14 +48,17 @@ BEGIN
         PERFORM pg_notify(current_schema(), '{"c":["' || p_token || '"]}');
         RETURN;
     END IF;
-    SELECT (ARRAY['succeeded', 'failed', 'cancelled', 'expired'])[f.state + 1] INTO was FROM finished f WHERE f.token = p_token;
-    IF NOT FOUND THEN
-        -- Released between the two looks: it is waiting again.
-        PERFORM FROM live l WHERE l.token = p_token;
-        IF FOUND THEN
-            SELECT c.was, c.woken_queues, c.woken_slots, c.woken_places INTO was, woken_queues, woken_slots, woken_places
-              FROM cancel_job(p_now, p_token) c;
-        END IF;
+
+    -- One look at both: a job that was settled between two looks would be in neither, and be said never to have been there.
+    SELECT x.was INTO was
+      FROM (SELECT (ARRAY['succeeded', 'failed', 'cancelled', 'expired'])[f.state + 1] AS was FROM finished f
+             WHERE f.token = p_token
+             UNION ALL
+            SELECT NULL FROM live l WHERE l.token = p_token) x;
+    IF FOUND AND was IS NULL THEN
+        -- Released, or put back, between the looks: it is waiting again.
+        SELECT c.was, c.woken_queues, c.woken_slots, c.woken_places INTO was, woken_queues, woken_slots, woken_places
+          FROM cancel_job(p_now, p_token) c;
     END IF;
 END
 $$;
