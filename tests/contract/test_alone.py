@@ -80,6 +80,7 @@ async def test_a_suspect_of_a_paused_queue_waits(shop: Shop) -> None:
     await shop.store.set_paused(OVENS, True)
 
     assert await (await shop.worker(is_alone=True)).claim_alone() == []
+    assert await shop.store.alone() == [], "a process would be started for it, in vain, again and again"
 
 
 async def test_a_paused_suspect_does_not_hide_another(shop: Shop) -> None:

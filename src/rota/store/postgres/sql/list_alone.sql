@@ -1,4 +1,4 @@
--- list_alone: up to 100 suspects that wait to be run alone, oldest first.
+-- list_alone: up to 100 suspects that wait to be run alone, oldest first; not those of a paused queue.
 --
 -- Takes    nothing
 -- Returns  token, queue text, task text
@@ -13,6 +13,7 @@ BEGIN
     SELECT l.token, (SELECT q.name FROM queues q WHERE q.id = l.queue_id), (SELECT t.name FROM tasks t WHERE t.id = l.task_id)
       FROM live l
      WHERE l.alone AND l.ready AND l.holder IS NULL
+       AND NOT (SELECT q.is_paused FROM queues q WHERE q.id = l.queue_id)
      ORDER BY l.seq
      LIMIT 100;
 END
