@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rota.errors import StoreError
 from rota.model.job import ClaimedJob
 from rota.model.outcome import Outcome
 from rota.model.task import TaskSpec
@@ -170,8 +169,9 @@ class Station:
         taken = [(given_back(job), job.claim_no) for job in jobs]
         try:
             answer = self._give_back(self._me.id, [outcome for outcome, _ in taken])
-        except StoreError:
-            # Whether it was done is not known, so they must not be started here. The loop sees to it once it turns again.
+        except Exception:
+            # Whether it was done is not known, so they must not be started here. The loop sees to it once it turns again,
+            # and tells what is wrong. Whatever it was: nobody else has these jobs now.
             loop.call_soon_threadsafe(self.put_back, jobs, "the event loop was blocked")
             return
         loop.call_soon_threadsafe(self._gave_back, answer, taken)

@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 
+import pytest
+
 from rota.errors import OutcomeUnknownError
 from rota.model.outcome import Outcome
 from rota.model.state import State
@@ -110,7 +112,8 @@ async def test_jobs_that_wait_behind_a_blocked_loop_are_run_by_others() -> None:
     await station.hands.close()
 
 
-async def test_what_may_or_may_not_have_been_given_back_is_not_started() -> None:
+@pytest.mark.parametrize("error", [OutcomeUnknownError("the reply was lost"), MemoryError(), RuntimeError("planted")])
+async def test_what_may_or_may_not_have_been_given_back_is_not_started(error: Exception) -> None:
     """Another worker may run it by now: the loop gives it back, again, once it turns."""
     ran: list[int] = []
 
@@ -118,7 +121,7 @@ async def test_what_may_or_may_not_have_been_given_back_is_not_started() -> None
         ran.append(1)
 
     def lost(worker: int, outcomes: list[Outcome]) -> Settled:
-        raise OutcomeUnknownError("the reply was lost")
+        raise error
 
     kitchen = Kitchen.of(echo)
     tokens = await kitchen.submit(echo, 3)
