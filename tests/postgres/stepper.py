@@ -31,7 +31,7 @@ from rota.model.limits import WAITING_JOBS_MAX
 from rota.model.token import token_text
 from rota.store.postgres.errors import DRIVER_ERRORS, translated
 from rota.store.postgres.migrate import install_functions, migrate
-from rota.store.postgres.server import Server, quoted
+from rota.store.postgres.server import Server, quoted, statement_of
 from rota.store.postgres.store import PostgresStore
 from rota.testing.clock import ManualClock
 from tests.contract.shop import BAKE, OVENS, CountingEntropy, Shop, Worker
@@ -77,13 +77,13 @@ class SessionServer(Server):
         super().__init__(url, schema)
         self.only = only
 
-    async def call(self, function: str, *arguments: Any, writes: bool = True) -> list[asyncpg.Record]:
+    async def call(
+        self, function: str, *arguments: Any, writes: bool = True, is_value: bool = False
+    ) -> list[asyncpg.Record]:
         """Call one of our functions on this connection; nothing is tried again."""
-        places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
+        statement = statement_of(self.schema, function, len(arguments), is_value=is_value)
         try:
-            records: list[asyncpg.Record] = await self.only.fetch(
-                f"SELECT * FROM {quoted(self.schema)}.{function}({places})", *arguments
-            )
+            records: list[asyncpg.Record] = await self.only.fetch(statement, *arguments)
         except DRIVER_ERRORS as problem:
             raise translated(problem, where=self.where, doing=function, writes=writes) from problem
         return records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -18,10 +19,11 @@ from rota.errors import (
     StoreUnavailableError,
 )
 from rota.model.job import NewJob
+from rota.model.limits import KIB
 from rota.store.port import Blame, JobFilter, NewNode, NewWorker
 from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.connect import read_url
-from rota.store.postgres.server import CONNECTIONS_MAX
+from rota.store.postgres.server import CONNECTIONS_MAX, Server
 from rota.store.postgres.store import PostgresStore
 from tests.contract.outcomes import succeeded
 from tests.contract.shop import ALL_SLOTS, BAKE, KILLED, OVENS
@@ -253,6 +255,23 @@ async def test_the_network_is_watched_from_both_sides(server: PostgresServer) ->
             "tcp_keepalives_interval": "1",
             "tcp_keepalives_count": "3",
         }
+
+
+async def test_a_small_reply_is_read_into_a_small_room(server: PostgresServer) -> None:
+    """For 256 KiB at each reply, as asyncio asks for, the kernel is called three times: a twelfth of what a submit takes."""
+    road = Server(server.url, "public")
+    async with road.connection() as connection:
+        await connection.fetchval("SELECT 1")
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            await connection.fetchval("SELECT 1")
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    await road.close()
+
+    assert most - before < 128 * KIB
 
 
 async def test_a_serialisation_failure_is_tried_again(server: PostgresServer) -> None:

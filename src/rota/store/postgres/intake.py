@@ -9,8 +9,7 @@ whose first reply was lost, goes the careful way, which looks among live and fin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from rota.errors import OutcomeUnknownError, TokenReusedError
@@ -74,56 +73,57 @@ class PostgresIntake(Subject):
 
     async def _send(self, jobs: Sequence[NewJob]) -> Submitted:
         """Submit in one transaction."""
-        if all(job.is_fresh for job in jobs) and not (
-            self._doubtful and any(job.token in self._doubtful for job in jobs)
-        ):
-            try:
-                return await (self._send_one(jobs[0]) if len(jobs) == 1 else self._send_new(jobs))
-            except (TakenError, SkewedError):
-                pass
+        try:
+            if self._are_new(jobs):
+                try:
+                    return await (self._send_one(jobs[0]) if len(jobs) == 1 else self._send_new(jobs))
+                except (TakenError, SkewedError):
+                    pass
+            return await self._send_again(jobs)
+        except (OutcomeUnknownError, asyncio.CancelledError):
+            self._doubt(jobs)
+            raise
+
+    async def _send_again(self, jobs: Sequence[NewJob]) -> Submitted:
         jobs, repeated = _without_repetitions(jobs)
-        with self._in_doubt(jobs):
-            record = await self._server.row("submit_jobs_again", self._now(), TOKEN_SKEW_MS_MAX, *self._columns(jobs))
+        record = await self._server.row("submit_jobs_again", self._now(), TOKEN_SKEW_MS_MAX, *self._columns(jobs))
         return Submitted(frozenset(record["duplicates"]) | repeated, woken_of(record))
 
     async def _send_new(self, jobs: Sequence[NewJob]) -> Submitted:
         times = [token_ms(token) for token in (min(map(_token, jobs)), max(map(_token, jobs)))]
-        with self._in_doubt(jobs):
-            record = await self._server.row("submit_jobs", self._now(), *times, TOKEN_SKEW_MS_MAX, *self._columns(jobs))
+        record = await self._server.row("submit_jobs", self._now(), *times, TOKEN_SKEW_MS_MAX, *self._columns(jobs))
         return Submitted(frozenset(), woken_of(record))
 
     async def _send_one(self, job: NewJob) -> Submitted:
         queue_id = self._names.queues[job.queue]
-        with self._in_doubt((job,)):
-            place = await self._server.value(
-                "submit_job",
-                self._now(),
-                token_ms(job.token),
-                TOKEN_SKEW_MS_MAX,
-                job.token,
-                queue_id,
-                self._names.tasks[job.task],
-                job.hash16,
-                job.key,
-                job.priority,
-                job.due_at,
-                job.expires_at,
-                job.payload,
-                job.codec,
-                job.meta,
-            )
+        place = await self._server.value(
+            "submit_job",
+            self._now(),
+            token_ms(job.token),
+            TOKEN_SKEW_MS_MAX,
+            job.token,
+            queue_id,
+            self._names.tasks[job.task],
+            job.hash16,
+            job.key,
+            job.priority,
+            job.due_at,
+            job.expires_at,
+            job.payload,
+            job.codec,
+            job.meta,
+        )
         return Submitted(frozenset(), [] if place is None else [Woken(queue_id, slot_of(job.hash16), place)])
 
-    @contextmanager
-    def _in_doubt(self, jobs: Sequence[NewJob]) -> Iterator[None]:
+    def _are_new(self, jobs: Sequence[NewJob]) -> bool:
+        """Whether nobody can have seen any of the tokens."""
+        return all(job.is_fresh and job.token not in self._doubtful for job in jobs)
+
+    def _doubt(self, jobs: Sequence[NewJob]) -> None:
         """Remember tokens whose reply was lost: they may be known now, whatever their maker says when it sends them again."""
-        try:
-            yield
-        except (OutcomeUnknownError, asyncio.CancelledError):
-            self._doubtful.update(dict.fromkeys(job.token for job in jobs))
-            while len(self._doubtful) > _DOUBTFUL_MAX:
-                del self._doubtful[next(iter(self._doubtful))]
-            raise
+        self._doubtful.update(dict.fromkeys(job.token for job in jobs))
+        while len(self._doubtful) > _DOUBTFUL_MAX:
+            del self._doubtful[next(iter(self._doubtful))]
 
     def _columns(self, jobs: Sequence[NewJob]) -> tuple[list[Any], ...]:
         """Return the jobs as arrays; one entry, or none, where all are alike: the functions fill in the rest."""

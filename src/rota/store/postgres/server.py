@@ -48,7 +48,7 @@ from rota.store.postgres.errors import (
     unavailable,
 )
 
-__all__ = ["CONNECTIONS_MAX", "Server", "quoted", "without_secrets"]
+__all__ = ["CONNECTIONS_MAX", "Server", "quoted", "statement_of", "without_secrets"]
 
 CONNECTIONS_MAX = 4
 """Connections of one process: a claim, a settle, a submit and one look-up at a time."""
@@ -110,11 +110,19 @@ class Server:
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def call(self, function: str, *arguments: Any, writes: bool = True) -> list[asyncpg.Record]:
+    async def call(
+        self, function: str, *arguments: Any, writes: bool = True, is_value: bool = False
+    ) -> list[asyncpg.Record]:
         """Call one of our functions and return its rows.
 
         Tried again after a deadlock or a serialisation failure, which have rolled everything back; a call that only reads
         is also tried once more after a lost connection.
+
+        Args:
+            function: Its name.
+            arguments: By place.
+            writes: It changes something.
+            is_value: It returns one value, for which the server need not make a table.
 
         Raises:
             OutcomeUnknownError: The connection was lost during a call that writes, or there was no reply in time.
@@ -122,7 +130,7 @@ class Server:
             StoreUnavailableError: No connection can be had. Nothing was written.
             StoreError: Any other; nothing was written.
         """
-        statement = _statement(self.schema, function, len(arguments))
+        statement = statement_of(self.schema, function, len(arguments), is_value=is_value)
         limit_s = self.bounds.of_call(function, arguments)
         tries = 0
         while True:
@@ -144,7 +152,7 @@ class Server:
 
     async def value(self, function: str, *arguments: Any, writes: bool = True) -> Any:
         """Call a function that returns one value."""
-        return (await self.call(function, *arguments, writes=writes))[0][0]
+        return (await self.call(function, *arguments, writes=writes, is_value=True))[0][0]
 
     async def row(self, function: str, *arguments: Any, writes: bool = True) -> asyncpg.Record:
         """Call a function that returns one row."""
@@ -209,11 +217,14 @@ class Server:
                 ) from None
         else:
             await self._places.acquire()
-        try:
-            connection = await self._take(function)
-        except BaseException:
-            self._places.release()
-            raise
+        connection = self._take(function)
+        if connection is None:
+            try:
+                connection = await self._connect_patiently()
+            except BaseException:
+                self._places.release()
+                raise
+            self._called[connection] = {function}
         self._lent.add(connection)
         return connection
 
@@ -236,7 +247,7 @@ class Server:
         if self._all_back is not None and not self._lent and not self._all_back.done():
             self._all_back.set_result(None)
 
-    async def _take(self, function: str) -> asyncpg.Connection:
+    def _take(self, function: str) -> asyncpg.Connection | None:
         """Return a free connection. The first call of a function takes its back end milliseconds, to read and to plan it."""
         while self._free:
             connection = next((each for each in reversed(self._free) if function in self._called[each]), self._free[-1])
@@ -245,9 +256,7 @@ class Server:
                 self._called[connection].add(function)
                 return connection
             del self._called[connection]
-        connection = await self._connect_patiently()
-        self._called[connection] = {function}
-        return connection
+        return None
 
     async def _connect_patiently(self) -> asyncpg.Connection:
         """Connect, again and again while the server is only away for a moment: a restart need not be anybody's error.
@@ -316,9 +325,10 @@ async def _close(connection: asyncpg.Connection) -> None:
 
 
 @cache
-def _statement(schema: str, function: str, arguments: int) -> str:
+def statement_of(schema: str, function: str, arguments: int, *, is_value: bool) -> str:
+    """Return what calls a function of ours with so many arguments."""
     places = ", ".join(f"${number}" for number in range(1, arguments + 1))
-    return f"SELECT * FROM {quoted(schema)}.{function}({places})"  # noqa: S608  (names of ours, not values)
+    return f"SELECT {'' if is_value else '* FROM '}{quoted(schema)}.{function}({places})"  # noqa: S608  (names, not values)
 
 
 def quoted(name: str) -> str:
