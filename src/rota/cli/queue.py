@@ -67,8 +67,9 @@ def pause(
     store: options.Store = None,
     app: options.App = None,
 ) -> None:
-    """Pause a queue: it accepts jobs and starts none; what runs, runs on.
+    """Pause a queue: it accepts jobs and starts none.
 
+    What runs, runs on.
     A queue is known from its first job, its first worker, or the app (--app or ROTA_APP). One that is not yet can be
     paused ahead with --create; without it, a mistyped name is refused.
 

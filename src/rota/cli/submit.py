@@ -182,7 +182,8 @@ def _bare_job(task: str, text: str, where: Where) -> NewJob:
             value=len(payload),
             limit=PAYLOAD_BYTES_MAX,
         )
-    return _placed(check_name(task, "task"), payload, where.key, where.queue or DEFAULT_QUEUE, where)
+    queue = DEFAULT_QUEUE if where.queue is None else where.queue
+    return _placed(check_name(task, "task"), payload, where.key, queue, where)
 
 
 DEFAULT_QUEUE = "default"

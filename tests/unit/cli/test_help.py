@@ -37,6 +37,20 @@ def test_help_loads_nothing_that_help_does_not_need(words: tuple[str, ...]) -> N
     assert loaded(rota(*words)) & HEAVY == set()
 
 
+@pytest.mark.parametrize("words", [("--help",), ("jobs", "--help"), ("run", "shop:app", "-h")])
+def test_help_does_not_load_what_only_parsing_needs(words: tuple[str, ...]) -> None:
+    """Newer typers parse by a library that takes a tenth of a second to load: as long as all of the help."""
+    assert "pydantic" not in loaded(rota(*words))
+
+
+def test_a_help_word_may_be_an_options_value() -> None:
+    """A key may be called anything."""
+    done = rota("jobs", "--key", "-h", "--store", "/nowhere/rota.db")
+
+    assert done.stdout == ""
+    assert "there is no store at /nowhere/rota.db" in done.stderr
+
+
 def test_the_help_lists_every_command_and_exit_code() -> None:
     """Whoever reads it needs no other page to begin."""
     done = rota("--help")

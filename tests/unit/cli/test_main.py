@@ -7,12 +7,12 @@ import pytest
 
 FAULT = """
 import sys
-from rota.cli import house, main
+from rota.cli import main, queue
 
 def broken(*_):
     raise ZeroDivisionError("a fault that nobody foresaw")
 
-house.with_store = broken
+queue.with_store = broken
 sys.argv = ["rota", "queues"]
 main.main()
 """
