@@ -48,9 +48,9 @@ MUTANTS = [
         "a key may have two heads",
         (
             Edit(
-                f"{SQL}/insert_job.sql",
-                "(SELECT 1 FROM live h WHERE h.queue_id = column3 AND h.key = column7 AND h.head) IS NULL AS is_head",
-                "1 AS is_head",
+                f"{SQL}/keys_with_head.sql",
+                "WHERE h.head AND h.queue_id = ?1 AND h.key = k.value;",
+                "WHERE h.head AND h.queue_id = -?1 AND h.key = k.value;",
             ),
             Edit("store/sqlite/migrations/001_first.sql", "CREATE UNIQUE INDEX live_head", "CREATE INDEX live_head"),
         ),
@@ -62,10 +62,9 @@ MUTANTS = [
         (
             Edit(
                 "store/sqlite/intake.py",
-                "if key is not None and due_at is None and (queue_id, key) not in seen:",
-                "if key is not None and (queue_id, key) not in seen:",
+                "if key is not None and due_at is None and (queue_id, key) not in with_head:",
+                "if key is not None and (queue_id, key) not in with_head:",
             ),
-            Edit(f"{SQL}/insert_job.sql", "is_head, is_head, CASE", "is_head, is_head AND column8 IS NULL, CASE"),
         ),
         Tests("tests/contract/test_keys.py"),
     ),

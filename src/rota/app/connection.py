@@ -93,11 +93,11 @@ class Connection:
     async def session(self) -> Session:
         """Return the session of the running event loop."""
         loop = asyncio.get_running_loop()
-        with self._lock:
-            for ended in [other for other in self._sessions if other.is_closed()]:
-                del self._sessions[ended]
-            opening = self._sessions.get(loop)
-            if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+        opening = self._sessions.get(loop)
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+            with self._lock:
+                for ended in [other for other in self._sessions if other.is_closed()]:
+                    del self._sessions[ended]
                 opening = self._sessions[loop] = loop.create_task(self._open_here())
         return opening.result() if opening.done() else await asyncio.shield(opening)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rota.app.call import Call
 from rota.errors import RotaError, UsageError
@@ -49,11 +49,11 @@ class Drafts:
 
     def one(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
         """Return the job of one call."""
-        return self._jobs([self._encode(args, kwargs)], self._times())[0]
+        return self._job(*self._encode(args, kwargs))
 
     def from_json(self, text: str | bytes) -> NewJob:
         """Return the job of a call whose arguments are one JSON object."""
-        return self._jobs([self._definition.codec.encode_text(text)], self._times())[0]
+        return self._job(*self._definition.codec.encode_text(text))
 
     def many(self, calls: Iterable[Any]) -> list[NewJob]:
         """Return the jobs of a batch, in order.
@@ -71,7 +71,7 @@ class Drafts:
             )
         times = self._times()
         encoded: list[tuple[bytes, Arguments]] = []
-        encode, single = self._encode, self._single
+        encode, single = self._encode, self._single()
         try:
             for call in calls:
                 one = encode(call.args, call.kwargs) if isinstance(call, Call) else single(call)
@@ -89,6 +89,13 @@ class Drafts:
             f"task {self._definition.name}: submit_many takes a list with an entry for each job, and got "
             f"{type(calls).__name__}. Nothing was written. For a single job call submit."
         )
+
+    def _job(self, payload: bytes, call: Arguments) -> NewJob:
+        terms = self._terms
+        key = self._definition.key_of(call) if isinstance(terms.key, Unset) else terms.key
+        token = terms.token or self._app._entropy.token()
+        due_at, expires_at = self._times()
+        return new_job(self._definition.name, payload, key, token, terms, due_at=due_at, expires_at=expires_at)
 
     def _jobs(self, encoded: list[tuple[bytes, Arguments]], times: tuple[int | None, int | None]) -> list[NewJob]:
         terms, name = self._terms, self._definition.name
@@ -117,9 +124,11 @@ class Drafts:
         now_us = self._app._clock.now_us()
         return self._terms.due_at(now_us), self._terms.expires_at(now_us)
 
-    def _single(self, argument: Any) -> tuple[bytes, Arguments]:
-        if self._takes_one:
-            return self._definition.codec.encode_single(argument)
+    def _single(self) -> Callable[[Any], tuple[bytes, Arguments]]:
+        """Return what encodes a bare value."""
+        return self._definition.codec.encode_single if self._takes_one else self._refuse_single
+
+    def _refuse_single(self, _: Any) -> NoReturn:
         raise UsageError(
             f"a bare value stands for the one argument of a task, and {self._definition.codec.signature} takes others. "
             f"Nothing was written. Write {self._definition.name}.call(…) for each job of the batch."

@@ -25,7 +25,6 @@ from rota.submit.terms import Unset
 
 if TYPE_CHECKING:
     from rota.app.callers import CallersConnection
-    from rota.app.connection import Session
     from rota.app.definition import Definition
     from rota.app.rota import Rota
 
@@ -198,18 +197,16 @@ class Submittable(Generic[P, R]):
 
     def _submit(self, jobs: list[NewJob]) -> None:
         if self._within is None:
-            self._app._run(lambda session: self._send(session, jobs))
+            self._app._run(lambda session: send(session.store, jobs, session.pause))
         else:
             self._within.submit(jobs)
 
     async def _submit_async(self, jobs: list[NewJob]) -> None:
         if self._within is None:
-            await self._send(await self._app._session(), jobs)
+            session = await self._app._session()
+            await send(session.store, jobs, session.pause)
         else:
             await self._within.submit_async(jobs)
-
-    async def _send(self, session: Session, jobs: list[NewJob]) -> None:
-        await send(session.store, jobs, session.pause)
 
 
 class Task(Submittable[P, R]):

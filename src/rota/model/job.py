@@ -17,7 +17,7 @@ JSON_CODEC: Final = 1
 """How payloads and results are written down: as JSON. Another way would be another number, stored with each job."""
 
 
-class NewJob(Struct, frozen=True):
+class NewJob(Struct, frozen=True, gc=False):
     """A job as it is handed to the store.
 
     Attributes:

@@ -64,3 +64,8 @@ def numbers(values: Iterable[int]) -> Any:
 def blobs(values: Iterable[bytes]) -> Any:
     """Bind byte strings as one value for ``carray``. At least one is needed."""
     return apsw.carray(tuple(values))
+
+
+def texts(values: Iterable[str]) -> Any:
+    """Bind texts as one value for ``carray``. At least one is needed."""
+    return apsw.carray(tuple(values))

@@ -108,9 +108,10 @@ class Desk:
 
     def knows_names_of(self, jobs: Sequence[NewJob]) -> bool:
         """Whether the numbers of these jobs' queues and tasks are known to this process."""
-        if len(jobs) == 1:
-            return jobs[0].queue in self.queue_ids and jobs[0].task in self.task_ids
-        return self.numbers((job.queue for job in jobs), (job.task for job in jobs))
+        for queue, task in {(job.queue, job.task) for job in jobs}:
+            if queue not in self.queue_ids or task not in self.task_ids:
+                return False
+        return True
 
     def close(self) -> None:
         """Let go of everything. Safe to call twice."""

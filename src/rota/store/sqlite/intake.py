@@ -6,7 +6,8 @@ one job each, the statements around the insert would cost more than the insert.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from rota.model.job import NewJob
 from rota.model.limits import TOKEN_SKEW_MS_MAX
 from rota.model.token import first_token_at, is_token, token_ms, token_text
 from rota.store.port import Submitted, Wake, Woken
-from rota.store.sqlite.bulk import run_rows
+from rota.store.sqlite.bulk import run_rows, texts
 from rota.store.sqlite.stage import WokenSlots, stage_keys
 from rota.store.sqlite.tally import Tally
 from rota.store.sqlite.writer import News
@@ -29,13 +30,14 @@ SOON_US: Final = 5_000_000
 """A job that falls due within this time is news: its worker sets a timer, where a slow look would come too late."""
 
 _SHIFT: Final = 6
+_HOUR_US: Final = 3_600 * 10**6
 _NONE: Final[frozenset[bytes]] = frozenset()
 
 Row = tuple[Any, ...]
-_SEQ, _TOKEN, _QUEUE, _HASH, _PRIORITY, _KEY, _DUE, _PAYLOAD, _MAY_BE_HEAD = 0, 1, 2, 4, 5, 6, 7, 12, 13
-"""Where things are in a row for ``insert_headless``."""
-_FOR_HEAD = slice(0, _MAY_BE_HEAD)
-"""What ``insert_job`` takes of it."""
+Line = tuple[int, str]
+"""A queue and a key."""
+_SEQ, _TOKEN, _QUEUE, _HASH, _PRIORITY, _KEY, _DUE, _PAYLOAD, _READY = 0, 1, 2, 4, 5, 6, 7, 12, 14
+"""Where things are in a row for ``insert_job``."""
 
 
 class NotOnlyNew(Exception):
@@ -76,24 +78,27 @@ class Submission:
         if not jobs:
             return Submitted(duplicates=duplicates, woken=())
         tally = Tally(db, self.queue_ids)
-        seen: set[tuple[int, str]] = set()
-        rows = self.rows(jobs, tally.last + 1, seen)
+        rows = self.rows(jobs, tally.last + 1, led(db, self.lines()))
         last, woken = tally.last + len(rows), WokenSlots()
-        if insert(db, rows) < len(rows):
+        if run_rows(db, SQL["insert_job"], rows) < len(rows):
             rows, known = self._sort_out(db, rows, woken)
             duplicates |= known
         self._refuse_if_full(tally.too_full(db, last, self.waiting_max), rows)
-        told = self.woken(rows, heads_among(db, rows, seen), woken)
+        told = self.woken(rows, woken)
         if told:
             news.tell(Wake(woken=told))
         return Submitted(duplicates=duplicates, woken=told)
 
-    def rows(self, jobs: Sequence[NewJob], seq: int, seen: set[tuple[int, str]]) -> list[Row]:
-        """Return the values of ``insert_headless``; in the place of ``head`` is whether it may be one.
+    def lines(self) -> set[Line]:
+        """Return the queues and keys of the jobs that have a key."""
+        return {(self._queues[job.queue], job.key) for job in self.jobs if job.key is not None}
+
+    def rows(self, jobs: Sequence[NewJob], seq: int, with_head: set[Line]) -> list[Row]:
+        """Return the values of ``insert_job``.
 
         Args:
             seq: The number of the first.
-            seen: Queues and keys of the due jobs before them; theirs are added.
+            with_head: Queues and keys that have a head; those that get one are added.
         """
         now, queues, tasks = self.now, self._queues, self._tasks
         rows: list[Row] = []
@@ -101,32 +106,30 @@ class Submission:
             queue_id, key, due_at = queues[job.queue], job.key, job.due_at
             if due_at is not None and due_at <= now:
                 due_at = None
-            may_be_head = False
-            if key is not None and due_at is None and (queue_id, key) not in seen:
-                seen.add((queue_id, key))
-                may_be_head = True
+            is_head = False
+            if key is not None and due_at is None and (queue_id, key) not in with_head:
+                with_head.add((queue_id, key))
+                is_head = True
             rows.append(
                 (
                     seq, job.token, queue_id, tasks[job.task], job.hash16, job.priority, key, due_at, job.expires_at, now,
-                    job.codec, job.meta, job.payload, may_be_head, key is None and due_at is None,
+                    job.codec, job.meta, job.payload, is_head, due_at is None and (key is None or is_head),
+                    now if is_head else None,
                 )
             )  # fmt: skip
             seq += 1
         return rows
 
-    def woken(self, rows: Sequence[Row], heads: set[int], woken: WokenSlots) -> list[Woken]:
+    def woken(self, rows: Sequence[Row], woken: WokenSlots) -> list[Woken]:
         """Return the slots of what can be claimed now or soon."""
         latest = self.now + SOON_US
         lowest: dict[tuple[int, int, int], int] = {}
         # Of a slot and a priority the lowest number counts, and is written last.
         for row in reversed(rows):
-            due_at = row[_DUE]
-            if (due_at is None and (row[_KEY] is None or row[_SEQ] in heads)) or (
-                due_at is not None and due_at <= latest
-            ):
+            if row[_READY] or (row[_DUE] is not None and row[_DUE] <= latest):
                 lowest[row[_QUEUE], row[_HASH] >> _SHIFT, row[_PRIORITY]] = row[_SEQ]
-        for (queue_id, slot, priority), seq in lowest.items():
-            woken.add(queue_id, slot, priority, seq)
+        for where, seq in lowest.items():
+            woken.add(*where, seq)
         return woken.list()
 
     def _refuse_if_full(self, unfinished: Mapping[int, int], rows: Sequence[Row]) -> None:
@@ -153,9 +156,8 @@ class Submission:
     # ── what is not plainly new ──────────────────────────────────────────────────────────────────────────────────────
 
     def _are_plain(self, jobs: Sequence[NewJob]) -> bool:
-        now_ms = self.now // 1_000
-        lowest, highest = first_token_at(now_ms - TOKEN_SKEW_MS_MAX), first_token_at(now_ms + TOKEN_SKEW_MS_MAX)
-        return all(job.is_fresh and lowest <= job.token < highest and is_token(job.token) for job in jobs)
+        lowest, highest = _surely_of_today(self.now // _HOUR_US)
+        return all([job.is_fresh and lowest <= job.token < highest for job in jobs])  # noqa: C419 - a third quicker
 
     def _new_ones(self, db: apsw.Connection) -> tuple[Sequence[NewJob], frozenset[bytes]]:
         """Leave out jobs that are known; finished ones must be looked for unless the token was made for this call.
@@ -228,17 +230,16 @@ def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submi
         NotOnlyNew: A token was known after all, or a queue would be too full. Undo it, and write them one by one.
     """
     tally = Tally(db, set().union(*[submission.queue_ids for submission in submissions]))
-    seen: set[tuple[int, str]] = set()
+    with_head = led(db, set().union(*[submission.lines() for submission in submissions]))
     last, rows_of = tally.last, []
     for submission in submissions:
-        rows_of.append(submission.rows(submission.jobs, last + 1, seen))
+        rows_of.append(submission.rows(submission.jobs, last + 1, with_head))
         last += len(submission.jobs)
     rows = list(chain.from_iterable(rows_of))
-    if insert(db, rows) < len(rows) or tally.too_full(db, last, submissions[0].waiting_max):
+    if run_rows(db, SQL["insert_job"], rows) < len(rows) or tally.too_full(db, last, submissions[0].waiting_max):
         raise NotOnlyNew
-    heads = heads_among(db, rows, seen)
     replies = [
-        Submitted(duplicates=_NONE, woken=submission.woken(own, heads, WokenSlots()))
+        Submitted(duplicates=_NONE, woken=submission.woken(own, WokenSlots()))
         for submission, own in zip(submissions, rows_of, strict=True)
     ]
     told = [woken for reply in replies for woken in reply.woken]
@@ -247,17 +248,20 @@ def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submi
     return replies
 
 
-def insert(db: apsw.Connection, rows: Sequence[Row]) -> int:
-    """Insert jobs, first those that may be heads of their keys; return how many were new."""
-    heads = [row[_FOR_HEAD] for row in rows if row[_MAY_BE_HEAD]]
-    if not heads:
-        return run_rows(db, SQL["insert_headless"], rows)
-    others = [row for row in rows if not row[_MAY_BE_HEAD]]
-    return run_rows(db, SQL["insert_job"], heads) + run_rows(db, SQL["insert_headless"], others)
+@lru_cache(4)
+def _surely_of_today(hour: int) -> tuple[bytes, bytes]:
+    """Return the tokens between which all are of today throughout an hour; the careful way judges others to the millisecond."""
+    begins_ms, ends_ms = hour * _HOUR_US // 1_000, (hour + 1) * _HOUR_US // 1_000
+    return first_token_at(ends_ms - TOKEN_SKEW_MS_MAX), first_token_at(begins_ms + TOKEN_SKEW_MS_MAX)
 
 
-def heads_among(db: apsw.Connection, rows: Sequence[Row], may_be: Collection[tuple[int, str]]) -> set[int]:
-    """Return the numbers of the jobs that have become heads of their keys; ``may_be`` names the keys that may have got one."""
-    if not may_be or not rows:
-        return set()
-    return set(msgspec.json.decode(db.execute(SQL["new_heads"], (rows[0][_SEQ], rows[-1][_SEQ])).get))
+def led(db: apsw.Connection, lines: Iterable[Line]) -> set[Line]:
+    """Return which of these queues and keys have a head."""
+    keys: dict[int, list[str]] = {}
+    for queue_id, key in lines:
+        keys.setdefault(queue_id, []).append(key)
+    return {
+        (queue_id, key)
+        for queue_id, some in keys.items()
+        for key in msgspec.json.decode(db.execute(SQL["keys_with_head"], (queue_id, texts(some))).get)
+    }

@@ -41,9 +41,7 @@ class WokenSlots:
 
     def list(self) -> list[Woken]:
         """Return them by queue and slot."""
-        return [
-            Woken(queue_id=queue_id, slot=slot, place=place) for (queue_id, slot), place in sorted(self._places.items())
-        ]
+        return [Woken(queue_id, slot, place) for (queue_id, slot), place in sorted(self._places.items())]
 
 
 def stage_keys(db: apsw.Connection, queue_id: int, keys: str, now: int, woken: WokenSlots) -> int:
