@@ -8,7 +8,7 @@ hundred back ends, and a hundred connections, for each submit.
 
 Why the owner first: of a hundred workers one is meant. The others need to know only if it is busy or stuck, and help no
 sooner than a good moment later; woken at once they would take the processor from the one who is to start the job. They are
-told of all that came meanwhile, after some milliseconds, the more the larger the cluster is; in one of more than fifty workers
+told of all that came meanwhile, after some milliseconds, the more the larger the cluster is; in one of more than 25 workers
 they are not told, since so many look often enough by themselves. Who owns what, the workers say themselves (``owners``); a
 worker of whom nothing is known is told everything at once.
 
@@ -46,9 +46,9 @@ TOGETHER_S: Final = 0.005
 LATER_EACH_S: Final = 0.001
 """How long the others' news gathers: a millisecond for each worker that there is, but no less than ``TOGETHER_S``."""
 
-TOLD_LATER_MAX: Final = 50
+TOLD_LATER_MAX: Final = 25
 """In a cluster of more workers the others are not told at all: each idle one looks elsewhere twice a second anyway, so that
-one of them comes within 10 ms on average, sooner than after news."""
+one of them comes within 25 ms on average, sooner than after news."""
 
 _PREFIX: Final = "wake-"
 
