@@ -11,10 +11,10 @@ but the one that blocks it) or dead (its handles are dropped): a dead process do
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from random import Random
 from typing import Any, TypeVar
 
@@ -57,12 +57,12 @@ _owner: ContextVar[Owner] = ContextVar("simulated_process", default=KERNEL)
 
 
 class Handle:
-    """A callback that will be run, by its owner."""
+    """A callback that will be run, by its owner; in no context of its own if that is the simulator."""
 
     __slots__ = ("_when", "args", "callback", "context", "is_cancelled", "owner")
 
     def __init__(
-        self, owner: Owner, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, when: float
+        self, owner: Owner, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None, when: float
     ) -> None:
         self.owner = owner
         self.callback = callback
@@ -131,8 +131,11 @@ class SimLoop(asyncio.BaseEventLoop):
     ) -> Any:
         """Run a callback as soon as its process may."""
         if context is None:
-            context = copy_context()
-        owner = context.get(_owner, KERNEL)
+            owner = _owner.get()
+            if owner is not KERNEL:
+                context = copy_context()
+        else:
+            owner = context.get(_owner, KERNEL)
         handle = Handle(owner, callback, args, context, 0.0)
         self._enqueue(owner, handle)
         return handle
@@ -144,10 +147,14 @@ class SimLoop(asyncio.BaseEventLoop):
     ) -> Any:
         """Run a callback after a while, by its process's clock."""
         if context is None:
-            context = copy_context()
-        owner = context.get(_owner, KERNEL)
+            owner = _owner.get()
+            if owner is not KERNEL:
+                context = copy_context()
+        else:
+            owner = context.get(_owner, KERNEL)
         handle = Handle(owner, callback, args, context, self.time() + delay)
-        self._push(self.now + max(0.0, delay) / owner.rate, handle)
+        self._number += 1
+        heappush(self._timers, (self.now + max(0.0, delay) / owner.rate, self._number, handle))
         return handle
 
     def call_at(  # type: ignore[override]
@@ -187,8 +194,9 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def at(self, when: float, callback: Callable[..., Any], *args: Any) -> Handle:
         """Run a callback of the simulator itself at a true time."""
-        handle = Handle(KERNEL, callback, args, _kernel_context, when)
-        self._push(when, handle)
+        handle = Handle(KERNEL, callback, args, None, when)
+        self._number += 1
+        heappush(self._timers, (when, self._number, handle))
         return handle
 
     def after(self, delay: float, callback: Callable[..., Any], *args: Any) -> Handle:
@@ -229,27 +237,34 @@ class SimLoop(asyncio.BaseEventLoop):
         asyncio._set_running_loop(self)
         try:
             while not is_over():
-                if not self._runnable and not self._advance(time_max):
+                handle = self._next() if self._runnable else self._advance(time_max)
+                if handle is None:
                     return
-                self._step()
+                if not handle.is_cancelled:
+                    self._run(handle)
         finally:
             asyncio._set_running_loop(None)
 
-    def _step(self) -> None:
+    def _next(self) -> Handle:
+        """Draw a process, and take the first handle of its line."""
         runnable = self._runnable
         index = int(self._draw() * len(runnable)) if len(runnable) > 1 else 0
-        owner = runnable[index]
-        handle = owner.ready.popleft()
-        if not owner.ready:
+        ready = runnable[index].ready
+        handle = ready.popleft()
+        if not ready:
             runnable.pop(index)
-        if handle.is_cancelled:
-            return
-        self.current = owner
+        return handle
+
+    def _run(self, handle: Handle) -> None:
+        self.current = owner = handle.owner
         self.steps += 1
         if self.steps > STEPS_MAX:
             raise StuckError(f"{self.steps} steps by {self.now:.3f} s: something turns without end, last {owner.name}")
         try:
-            handle.context.run(handle.callback, *handle.args)
+            if handle.context is None:
+                handle.callback(*handle.args)
+            else:
+                handle.context.run(handle.callback, *handle.args)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -257,34 +272,33 @@ class SimLoop(asyncio.BaseEventLoop):
         finally:
             self.current = KERNEL
 
-    def _advance(self, time_max: float) -> bool:
-        """Go to the next timer; return whether there was one in time."""
+    def _advance(self, time_max: float) -> Handle | None:
+        """Go to the next timer, and return what is to be run then; ``None`` if it does not come in time."""
         timers = self._timers
         while timers:
             when, _, handle = timers[0]
-            if handle.is_cancelled or not handle.owner.is_alive:
-                heapq.heappop(timers)
+            owner = handle.owner
+            if handle.is_cancelled or not owner.is_alive:
+                heappop(timers)
                 continue
             if when > time_max:
                 self.now = max(self.now, time_max)
-                return False
-            heapq.heappop(timers)
-            self.now = max(self.now, when)
-            self._enqueue(handle.owner, handle)
-            if self._runnable:
-                return True
+                return None
+            heappop(timers)
+            if when > self.now:
+                self.now = when
+            if owner.can_run:
+                # Nothing else is to be run, or time would stand still.
+                return handle
+            owner.ready.append(handle)
         raise StuckError(f"nothing is scheduled after {self.now:.3f} s")
 
-    def _push(self, when: float, handle: Handle) -> None:
-        self._number += 1
-        heapq.heappush(self._timers, (when, self._number, handle))
-
     def _enqueue(self, owner: Owner, handle: Handle) -> None:
-        if not owner.is_alive:
-            return
-        if not owner.ready and owner.can_run:
-            self._runnable.append(owner)
-        owner.ready.append(handle)
+        if owner.is_alive:
+            ready = owner.ready
+            if not ready and owner.can_run:
+                self._runnable.append(owner)
+            ready.append(handle)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -332,5 +346,3 @@ def _close(task: asyncio.Task[Any]) -> None:
             return
         return
 
-
-_kernel_context = Context()

@@ -23,6 +23,7 @@ from tests.simulation.plan import Plan, draw_plan
 from tests.simulation.rings import Rings
 from tests.simulation.slots import few_slots
 from tests.simulation.tasks import QUEUES, Tasks
+from tests.simulation.tracebacks import kept_tracebacks
 from tests.simulation.weather import Weather
 from tests.simulation.world import World
 
@@ -182,7 +183,7 @@ def run(seed: int, *, policy: str | None = None, tells: bool = False) -> Verdict
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        with few_slots():
+        with few_slots(), kept_tracebacks():
             return _verdict(Simulation(plan, _database, tells=tells))
     finally:
         if was_enabled:

@@ -33,7 +33,10 @@ class Strand(Owner):
         self.is_over = False
         self.has_ended = False
         self.wakes = 0
-        self._baton, self._back = threading.Semaphore(0), threading.Semaphore(0)
+        # Bare locks, which one thread takes and the other lets go.
+        self._baton, self._back = threading.Lock(), threading.Lock()
+        self._baton.acquire()
+        self._back.acquire()
         self._context = Context()
         self._context.run(_owner.set, process)
         self._thread = threading.Thread(target=self._context.run, args=(self._live, work), name=name, daemon=True)
