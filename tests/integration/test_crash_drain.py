@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from rota.model.state import State
+from rota.node.asked import TOGETHER_S
 from tests.checkers.history import Started
 from tests.checkers.one_runner import one_runner
 from tests.integration.cluster import Cluster
@@ -53,8 +55,10 @@ def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
     node = cluster.node(processes=2, grace_s=60.0)
     token = cluster.tasks.wait_for.submit(str(gate))
     cluster.wait_started([token])
+    asked = time.monotonic()
     node.keeper.send_signal(signal.SIGTERM)
     until(lambda: all(worker.is_draining for worker in node.workers), "the workers to drain")
+    until(lambda: time.monotonic() > asked + TOGETHER_S + 0.5, "the next signal to be another one")
 
     node.keeper.send_signal(signal.SIGTERM)
 

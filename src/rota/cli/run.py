@@ -92,8 +92,8 @@ def run(
     """Run a node of workers in the foreground, until Ctrl-C or SIGTERM.
 
     A node is a supervisor and its worker processes. The first signal drains it: no new jobs, running ones may
-    finish within --grace, the rest go back uncounted. A second one
-    ends at once. On a terminal one line shows how it goes; elsewhere there are log lines only.
+    finish within --grace, the rest go back uncounted. Another one, a second later, ends at once. On a terminal one
+    line shows how it goes; elsewhere there are log lines only.
 
     Examples:
       rota run shop:app

@@ -2,7 +2,7 @@
 
     hold the proof of life ─▶ close what is dead (its names become free) ─▶ register ─▶ places, watch, isolator, guard, house
     first signal: drain    workers may finish within the grace; what they had not started goes back to its places
-    second signal: now     the workers are killed; what they held goes back, and nobody is blamed
+    another one: now       the workers are killed; what they held goes back, and nobody is blamed
 
 A supervisor that dies takes its workers with it (the kernel sees to it); its keeper starts another, and until then the other
 nodes rescue. Where its proof of life is a lock, a supervisor that is stopped is harmless: its workers go on and keep what they
@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from rota.errors import StoreError
+from rota.node.asked import Asked
 from rota.node.crew import Crew
 from rota.node.fenced import Fenced
 from rota.node.identity import Identity, own_identity
@@ -106,6 +107,7 @@ class Supervisor:
         )
         self._is_ending = asyncio.Event()
         self._is_over = asyncio.Event()
+        self._asked = Asked()
 
     async def run(self) -> int:
         """Run the node until it is asked to end; return the exit code."""
@@ -129,8 +131,9 @@ class Supervisor:
         self._is_ending.set()
 
     def _heard_signal(self, number: signal.Signals) -> None:
-        self._telemetry.emit("signal.received", signal=int(number), pid=os.getpid())
-        self.drain()
+        if self._asked.is_another(asyncio.get_running_loop().time()):
+            self._telemetry.emit("signal.received", signal=int(number), pid=os.getpid())
+            self.drain()
 
     async def _live(self) -> int:
         registrar = Registrar(

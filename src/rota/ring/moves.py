@@ -37,7 +37,7 @@ class Move:
     @property
     def sentence(self) -> str:
         """The same in words."""
-        count = f"{len(self.slots)} slot{'' if len(self.slots) == 1 else 's'}"
+        count = f"{len(self.slots):,} slot{'' if len(self.slots) == 1 else 's'}"
         path = f"{count} from {self.giver or 'nobody'} to {self.taker or 'nobody'}"
         reason = {
             Why.LEFT: f"{self.giver} left",

@@ -166,8 +166,8 @@ def test_the_cap_moves_slots_between_those_who_stay() -> None:
 def test_a_move_reads_as_a_sentence() -> None:
     one, none = Ring.of(members("a/1")), Ring.of([])
 
-    assert [move.sentence for move in moves(none, one)] == ["1024 slots from nobody to a/1: a/1 joined"]
-    assert [move.sentence for move in moves(one, none)] == ["1024 slots from a/1 to nobody: a/1 left"]
+    assert [move.sentence for move in moves(none, one)] == ["1,024 slots from nobody to a/1: a/1 joined"]
+    assert [move.sentence for move in moves(one, none)] == ["1,024 slots from a/1 to nobody: a/1 left"]
     assert moves(one, one) == ()
 
 
