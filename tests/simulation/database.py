@@ -5,11 +5,42 @@ A new connection for each would have to prepare every statement again, which tak
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rota.runtime.entropy import SystemEntropy
+from rota.store.port import Wake
 from rota.store.sqlite.store import SqliteStore
+from rota.store.wakes import Heard, parts_for
 from tests.simulation.clocks import Machine, StoreClock
+
+
+class Ears:
+    """Wake-ups, which are passed on at once: what becomes of them on their way is up to who listens."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, Heard] = {}
+
+    def listen(self, name: str, heard: Heard) -> Callable[[], None]:
+        """Add an ear; return what takes it away."""
+        self._heard[name] = heard
+
+        def stop() -> None:
+            if self._heard.get(name) is heard:
+                del self._heard[name]
+
+        return stop
+
+    def tell(self, wake: Wake, but: str = "") -> None:
+        """Tell all whom it concerns, but for one."""
+        for name, heard in list(self._heard.items()):
+            part = parts_for(name.partition("-")[0], wake) if name != but else None
+            if part is not None:
+                heard(part)
+
+    def close(self) -> None:
+        """Forget all ears."""
+        self._heard.clear()
 
 
 class Database:
@@ -24,6 +55,8 @@ class Database:
         opened = SqliteStore.open(":memory:", clock=self._clock, entropy=SystemEntropy(self._clock))
         self.store = opened.inline()
         self._desk: Any = opened._desk
+        self._desk._wakes = ears = Ears()
+        self._desk.writer._tell = ears.tell
         self._db: Any = self._desk.writer._db
         names = [name for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
         self._first = {name: self.rows(f"SELECT * FROM {name}") for name in names}

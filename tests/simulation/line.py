@@ -185,7 +185,7 @@ class Network:
             if fault == "wake_late":
                 delay += world.chance.uniform(0.1, 3.0)
         for _ in range(times):
-            world.loop.after(delay, _hear, world, process, heard, wake)
+            world.loop.after_in(process, delay, heard, wake)
 
 
 class Call:
@@ -227,11 +227,6 @@ def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | Non
         future.set_exception(error)
     else:
         future.set_result(value)
-
-
-def _hear(world: World, process: Process, heard: Callable[[Wake], None], wake: Wake) -> None:
-    if process.is_alive:
-        world.loop.call_in(process, heard, wake)
 
 
 class Line:

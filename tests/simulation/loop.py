@@ -24,6 +24,9 @@ STEPS_MAX = 400_000
 """Of one history. A loop that turns without end is a fault, and no test may hang on it."""
 
 
+_owner: ContextVar[Owner] = ContextVar("simulated_process")
+
+
 class Owner:
     """Whatever can be run: a process, or the simulator itself.
 
@@ -31,6 +34,7 @@ class Owner:
         name: For people.
         rate: How fast its clock goes, in its seconds a true second.
         ready: Its handles that may run.
+        context: What runs in a copy of it is this owner's.
         is_alive: Once false, nothing of it ever runs again.
         is_paused: It has been stopped by a signal.
         is_blocked: Its loop is kept by user code.
@@ -40,6 +44,8 @@ class Owner:
         self.name = name
         self.rate = rate
         self.ready: deque[Handle] = deque()
+        self.context = Context()
+        self.context.run(_owner.set, self)
         self.tasks: list[asyncio.Task[Any]] = []
         self.signals: dict[int, Callable[[], None]] = {}
         self.is_alive = True
@@ -53,7 +59,6 @@ class Owner:
 
 
 KERNEL = Owner("simulator")
-_owner: ContextVar[Owner] = ContextVar("simulated_process", default=KERNEL)
 
 
 class Handle:
@@ -131,7 +136,7 @@ class SimLoop(asyncio.BaseEventLoop):
     ) -> Any:
         """Run a callback as soon as its process may."""
         if context is None:
-            owner = _owner.get()
+            owner = _owner.get(KERNEL)
             if owner is not KERNEL:
                 context = copy_context()
         else:
@@ -147,7 +152,7 @@ class SimLoop(asyncio.BaseEventLoop):
     ) -> Any:
         """Run a callback after a while, by its process's clock."""
         if context is None:
-            owner = _owner.get()
+            owner = _owner.get(KERNEL)
             if owner is not KERNEL:
                 context = copy_context()
         else:
@@ -205,16 +210,18 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def spawn(self, owner: Owner, main: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Begin a process."""
-        context = Context()
-        context.run(_owner.set, owner)
         self.owners.append(owner)
-        return self.create_task(main, context=context)
+        return self.create_task(main, context=owner.context.copy())
 
     def call_in(self, owner: Owner, callback: Callable[..., Any], *args: Any) -> None:
-        """Run a callback in a process, as a signal or a datagram does."""
-        context = Context()
-        context.run(_owner.set, owner)
-        self.call_soon(callback, *args, context=context)
+        """Run a callback in a process, as a signal does."""
+        self.call_soon(callback, *args, context=owner.context.copy())
+
+    def after_in(self, owner: Owner, delay: float, callback: Callable[..., Any], *args: Any) -> None:
+        """Run a callback in a process after a true while, as a datagram does."""
+        when = self.now + delay
+        self._number += 1
+        heappush(self._timers, (when, self._number, Handle(owner, callback, args, owner.context.copy(), when)))
 
     def wake(self, owner: Owner) -> None:
         """Let a process go on whose pause or blockage is over, or which has just been given something to do."""
@@ -243,6 +250,7 @@ class SimLoop(asyncio.BaseEventLoop):
                 if not handle.is_cancelled:
                     self._run(handle)
         finally:
+            self.current = KERNEL
             asyncio._set_running_loop(None)
 
     def _next(self) -> Handle:
@@ -269,8 +277,7 @@ class SimLoop(asyncio.BaseEventLoop):
             raise
         except BaseException as error:
             self.complaints.append((owner.name, error))
-        finally:
-            self.current = KERNEL
+        self.current = KERNEL
 
     def _advance(self, time_max: float) -> Handle | None:
         """Go to the next timer, and return what is to be run then; ``None`` if it does not come in time."""
@@ -285,8 +292,7 @@ class SimLoop(asyncio.BaseEventLoop):
                 self.now = max(self.now, time_max)
                 return None
             heappop(timers)
-            if when > self.now:
-                self.now = when
+            self.now = max(self.now, when)
             if owner.can_run:
                 # Nothing else is to be run, or time would stand still.
                 return handle
@@ -345,4 +351,3 @@ def _close(task: asyncio.Task[Any]) -> None:
         except BaseException:
             return
         return
-

@@ -11,11 +11,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
 from typing import Any
 
 from rota.store.port import Settled
-from tests.simulation.loop import Handle, Owner, _owner
+from tests.simulation.loop import Handle, Owner
 from tests.simulation.world import Process, World
 
 
@@ -37,9 +36,9 @@ class Strand(Owner):
         self._baton, self._back = threading.Lock(), threading.Lock()
         self._baton.acquire()
         self._back.acquire()
-        self._context = Context()
-        self._context.run(_owner.set, process)
-        self._thread = threading.Thread(target=self._context.run, args=(self._live, work), name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=process.context.copy().run, args=(self._live, work), name=name, daemon=True
+        )
         self._handle: Handle | None = None
         process.strands.append(self)
 
@@ -55,9 +54,7 @@ class Strand(Owner):
 
     def wake(self) -> None:
         """Let it run when it is its turn."""
-        context = Context()
-        context.run(_owner.set, self)
-        self._handle = self.world.loop.call_soon(self.go, context=context)
+        self._handle = self.world.loop.call_soon(self.go, context=self.context.copy())
 
     def after(self, seconds: float) -> Handle:
         """Let it run after a while of its machine's time."""
