@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _NAMED_AT_MOST = 5
 
+DEFAULT = "the default"
+"""Who said so, when nobody did."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -56,7 +59,7 @@ def place_of(store: str | None, app: str | None) -> Place:
     from rota.app.config import DEFAULT_STORE, load_config
 
     url = load_config({}).store
-    return Place(url, "the default" if url == DEFAULT_STORE else "set in rota.toml or pyproject.toml")
+    return Place(url, DEFAULT if url == DEFAULT_STORE else "set in rota.toml or pyproject.toml")
 
 
 def said_outright(store: str | None) -> Place | None:
@@ -184,6 +187,21 @@ def _require_file(path: Path, place: Place, *, creates: bool) -> None:
         stop(Exit.UNAVAILABLE, f"there is no store at {path} ({place.source}).", _advice())
     if not creates and path.stat().st_size == 0:
         stop(Exit.UNAVAILABLE, f"{path} ({place.source}) is an empty file, not yet a store.", _advice())
+
+
+def news_of_new(place: Place) -> str:
+    """Return what to say once a command has made a store that is not there yet; empty if it is there.
+
+    A job that was put into a new store beside the one that was meant would wait for ever.
+    """
+    from rota.app.address import SQLITE, read_address
+
+    address = read_address(place.url)
+    if address.engine != SQLITE or Path(address.place).exists():
+        return ""
+    stores = _stores_here() if place.source == DEFAULT else []
+    meant = f" Was --store {stores[0]} meant?" if stores else ""
+    return f"This made a new store, {address.place} ({place.source}).{meant}"
 
 
 def _advice() -> str:

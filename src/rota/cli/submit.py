@@ -12,7 +12,7 @@ from rota.cli import options
 from rota.cli.duration import duration, instant
 from rota.cli.exits import Exit, stop
 from rota.cli.number import whole
-from rota.cli.open import app_of, place_of, run_with
+from rota.cli.open import app_of, news_of_new, place_of, run_with
 from rota.cli.output import hint, put, put_json, say, warn
 from rota.cli.words import did_you_mean
 from rota.model.limits import PRIORITY_MAX, PRIORITY_MIN
@@ -98,6 +98,7 @@ def submit(
     named = app_of(app)
     place = place_of(store, named)
     job = _checked_job(named, task, text, where) if named else _bare_job(task, text, where)
+    news = news_of_new(place)
 
     async def put_in(opened: Store) -> tuple[bool, str]:
         import asyncio
@@ -110,6 +111,8 @@ def submit(
 
     is_known, meant = run_with(place, put_in, creates=True)
     _report(job, is_known=is_known, meant=meant, is_checked=bool(named), as_json=as_json)
+    if news:
+        warn(news)
 
 
 def _report(job: NewJob, *, is_known: bool, meant: str, is_checked: bool, as_json: bool) -> None:

@@ -52,6 +52,20 @@ def test_the_stores_of_the_folder_are_named_when_the_default_is_not_there(empty:
     assert "Is it --store shop.db? With --app MODULE:APP, or ROTA_APP, it is the app's own." in said.err
 
 
+def test_a_submit_that_makes_a_store_says_so(empty: Folder) -> None:
+    """Beside the app's own store, a job in the default one would wait for ever."""
+    empty.write_app()
+    first = empty.rota("submit", "write", '{"to": "anna"}', "--app", "shop:app")
+    again = empty.rota("submit", "write", '{"to": "anna"}', "--app", "shop:app")
+    astray = empty.rota("submit", "write", '{"to": "anna"}')
+
+    assert "This made a new store" in first.err
+    assert "meant?" not in first.err
+    assert "made a new store" not in again.err
+    assert "rota.db (the default). Was --store shop.db meant?" in astray.err
+    assert len(first.lines) == len(astray.lines) == 1
+
+
 def test_an_empty_file_is_not_made_a_store_by_reading(empty: Folder) -> None:
     """A slip such as `> rota.db` is not yet a store, and `rota status` is not what makes one."""
     (empty.path / "rota.db").touch()
