@@ -18,6 +18,7 @@ from rota.model.token import token_from_text, token_text
 
 if TYPE_CHECKING:
     from rota.model.job import HistoryEntry, JobRow
+    from rota.model.outcome import Failure
     from rota.store.port import Store
 
 
@@ -91,10 +92,15 @@ def _tell_story(row: JobRow, history: list[HistoryEntry]) -> None:
     for time, line in zip(times, lines, strict=True):
         put_hanging(f"  {time.rjust(wide)}", Cell(line.text, line.style))
     failures = [row.failure, *(entry.failure for entry in reversed(history))]
-    trace = next((failure.traceback for failure in failures if failure is not None and failure.traceback), "")
-    if trace and row.state is not State.SUCCEEDED:
+    more = next((text for failure in failures if failure is not None and (text := _details(failure))), "")
+    if more and row.state is not State.SUCCEEDED:
         put("")
-        put("".join(f"  {text}\n" for text in trace.rstrip().splitlines()).rstrip("\n"))
+        put("".join(f"  {text}\n" for text in more.rstrip().splitlines()).rstrip("\n"))
+
+
+def _details(failure: Failure) -> str:
+    """Return what the story's line leaves out: the traceback; without one the rest of the message, such as a log's end."""
+    return failure.traceback or failure.message.strip().partition("\n")[2]
 
 
 def _shown(data: bytes | None, codec: int) -> str:

@@ -6,6 +6,9 @@ import os
 import pty
 import subprocess
 
+from rota.model.outcome import Failure
+from tests.contract.outcomes import failed
+from tests.contract.shop import Shop
 from tests.integration.cli.shop import NOBODY, ROTA, STORY_FIELDS, Folder
 
 
@@ -64,6 +67,21 @@ def test_a_job_tells_its_story(shop: Folder) -> None:
     assert "Traceback (most recent call last)" in failed
     assert "moved away from mitte/2: its process died while the job ran" in moved
     assert "attempt 1 taken by mitte/1" in moved
+
+
+def test_the_last_words_of_a_process_are_told(empty: Folder) -> None:
+    """A crash has no traceback; the end of its log is all that there is to go by."""
+    died = Failure("WorkerCrashed", "worker mitte/alone was killed. Its last lines:\nout of memory\ngood bye", "")
+
+    async def plan(shop: Shop) -> dict[str, bytes]:
+        token = await shop.submit_one(shop.job())
+        worker = await shop.worker()
+        await worker.settle(failed(await worker.claim_one(), died))
+        return {"killer": token}
+
+    empty.seed(plan)
+
+    assert empty.rota("job", empty.tokens["killer"]).out.endswith("Its last lines:\n\n  out of memory\n  good bye\n")
 
 
 def test_a_job_says_why_it_waits(shop: Folder) -> None:
