@@ -64,11 +64,14 @@ BEGIN
         SELECT NULL::bigint AS next_due_at, NULL::smallint[] AS skipped, NULL::smallint[] AS woken_slots INTO staged;
     END IF;
 
+    -- Priorities must be looked at across slots; within one its places are in their order already.
+    IF cardinality(p_slots) > 1 THEN
+        SELECT true INTO has_ranks
+          FROM live l
+         WHERE l.queue_id = p_queue AND l.ready AND NOT l.alone AND l.priority <> 0 AND l.holder IS NULL
+         LIMIT 1;
+    END IF;
     -- First a few of each slot, so that all slots move forward; then, if hands are still free, as many as there are.
-    SELECT true INTO has_ranks
-      FROM live l
-     WHERE l.queue_id = p_queue AND l.ready AND NOT l.alone AND l.priority <> 0 AND l.holder IS NULL
-     LIMIT 1;
     each := CASE WHEN has_ranks THEN wanted ELSE least(wanted, greatest(8, 2 * wanted / greatest(cardinality(p_slots), 1))) END;
     LOOP
         IF has_ranks THEN
