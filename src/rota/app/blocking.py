@@ -70,6 +70,9 @@ class Portal:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._at_rest_since = self._loop.time()
+        self._is_turned_here = False
+        self._others: set[asyncio.Task[Any]] = set()
+        self._loop.set_task_factory(self._note)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the portal's loop and return its result; it is cancelled if the caller is interrupted."""
@@ -104,16 +107,35 @@ class Portal:
     def _turn(self, work: Coroutine[Any, Any, T]) -> T:
         if self._loop.time() - self._at_rest_since > _REST_S:
             self._loop.run_until_complete(_go_round())
-        task = self._loop.create_task(work)
+        # Made past the factory: every other task is one that something starts on the way.
+        task = asyncio.Task(self._then_stop(work), loop=self._loop)
+        self._is_turned_here = True
         try:
-            return self._loop.run_until_complete(task)
+            self._loop.run_forever()
+            return task.result()
         except BaseException:
             task.cancel()
             raise
         finally:
-            if asyncio.all_tasks(self._loop):
+            self._is_turned_here = False
+            if self._others or not task.done():
                 self.hand_over()
             self._at_rest_since = self._loop.time()
+
+    async def _then_stop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work, and stop the loop at the end of that very turn: one turn less than ``run_until_complete`` takes."""
+        try:
+            return await work
+        finally:
+            if self._is_turned_here:
+                self._loop.stop()
+
+    def _note(self, loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asyncio.Task[Any]:
+        """Make a task, and know of it while it goes on: to ask for all tasks of a loop takes longer than all of this."""
+        task = asyncio.Task(work, loop=loop, **more)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+        return task
 
     def _serve(self) -> None:
         with self._turning, asyncio.Runner(loop_factory=lambda: self._loop) as runner:
