@@ -44,8 +44,6 @@ from tests.checkers.history import (
 from tests.postgres.stepper import SessionServer
 
 QUEUE, TASK = "ovens", "bake"
-KEYS = [f"key {number}" for number in range(30)]
-SLOTS = sorted({slot_of(hash16(key, b"")) for key in KEYS})
 LOST = (OutcomeUnknownError, StoreUnavailableError)
 _GONE = Failure("WorkerCrashed", "killed by the test")
 
@@ -53,19 +51,24 @@ _GONE = Failure("WorkerCrashed", "killed by the test")
 class Crowd:
     """Everybody, and what they saw.
 
+    Args:
+        keys: How many keys the jobs are spread over.
+
     Attributes:
         history: Events in the order in which they happened.
         is_open: Submitters go on while it is.
         did: How often each thing was done.
     """
 
-    def __init__(self, url: str, schema: str, seed: int) -> None:
+    def __init__(self, url: str, schema: str, seed: int, keys: int = 30) -> None:
         self.url, self.schema = url, schema
         self.random = Random(seed)
         self.history: list[AnyEvent] = []
         self.is_open = True
         self.tokens: list[bytes] = []
         self.did: Counter[str] = Counter()
+        self._keys = [f"key {number}" for number in range(keys)]
+        self._slots = sorted({slot_of(hash16(key, b"")) for key in self._keys})
         self._entropy = SystemEntropy(SystemClock())
         self._numbers = itertools.count(1)
         self._stores: list[PostgresStore] = []
@@ -177,7 +180,7 @@ class Crowd:
         known: set[tuple[bytes, int]] = set()
         while True:
             try:
-                slots = self.random.sample(SLOTS, len(SLOTS))
+                slots = self.random.sample(self._slots, len(self._slots))
                 jobs = list((await store.claim(worker, queue, slots, self.random.randint(1, 8), tasks=[task])).jobs)
             except LOST:
                 jobs = await self._insists(lambda: store.held(worker), lambda: None)
@@ -266,7 +269,7 @@ class Crowd:
             self._saw(SubmitUnknown, token=token_text(job.token))
 
     def _job(self) -> NewJob:
-        key = self.random.choice(KEYS)
+        key = self.random.choice(self._keys)
         due_at = time.time_ns() // 1_000 + 50_000 if self.random.random() < 0.05 else None
         return NewJob(self._entropy.token(), QUEUE, TASK, b"{}", hash16(key, b""), key=key, due_at=due_at)
 
