@@ -14,7 +14,7 @@ import pytest
 from rota.app.write_lock import holds_write_lock
 from rota.model.state import State
 from rota.store.port import WorkerRow
-from tests.integration.cluster import Cluster, resume, stop
+from tests.integration.cluster import SLACK, Cluster, resume, stop
 from tests.processes import is_running
 from tests.unit.node.waiting import until
 
@@ -57,10 +57,10 @@ def test_a_worker_frozen_in_a_write_is_killed(cluster: Cluster) -> None:
 
     freeze_in_a_write(cluster, victim)
     frozen_at = time.monotonic()
-    until(lambda: not is_running(victim.pid), "the frozen worker to be killed", 10)
+    until(lambda: not is_running(victim.pid), "the frozen worker to be killed")
     seconds = time.monotonic() - frozen_at
 
-    assert 1.5 < seconds < 3.0
+    assert 1.5 < seconds < 3.0 * SLACK
     cluster.wait_done(tokens, 40)
     assert set(cluster.states(tokens)) == {State.SUCCEEDED}
 

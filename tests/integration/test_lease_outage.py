@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow(seconds=7)
 LEASE_S = 3.0
 SHORT_S = LEASE_S * 2.5 / 8
 STOP_S = LEASE_S * 5 / 8
-SLACK_S = 1.0
+SLACK_S = 3.0
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ async def test_every_call_ends_in_a_black_hole(server: PostgresServer) -> None:
             expected = StoreUnavailableError if name in READS else OutcomeUnknownError
             assert type(problem) is expected, f"{name}: {problem!r}"
             assert "did not answer in time" in str(problem), f"{name}: {problem}"
-            assert seconds < 5.0, f"{name} took {seconds:.1f} s"
+            assert seconds < 10.0, f"{name} took {seconds:.1f} s"
 
 
 async def test_a_crowd_of_callers_ends_in_a_black_hole(server: PostgresServer) -> None:
