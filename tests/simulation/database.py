@@ -6,13 +6,24 @@ A new connection for each would have to prepare every statement again, which tak
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+import apsw
 
 from rota.runtime.entropy import SystemEntropy
 from rota.store.port import Wake
 from rota.store.sqlite.store import SqliteStore
 from rota.store.wakes import Heard, parts_for
 from tests.simulation.clocks import Machine, StoreClock
+
+T = TypeVar("T")
+
+
+class SimStore(SqliteStore):
+    """A store that reads at once: beside a file a reader has a connection of its own, in memory the writer would have to."""
+
+    async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
+        return read(self._desk.writer._db)
 
 
 class Ears:
@@ -53,8 +64,8 @@ class Database:
     def __init__(self) -> None:
         self._clock = StoreClock()
         opened = SqliteStore.open(":memory:", clock=self._clock, entropy=SystemEntropy(self._clock))
-        self.store = opened.inline()
         self._desk: Any = opened._desk
+        self.store = SimStore(self._desk, is_inline=True)
         self._desk._wakes = ears = Ears()
         self._desk.writer._tell = ears.tell
         self._db: Any = self._desk.writer._db

@@ -49,28 +49,28 @@ BEYOND = (one_runner, key_order, lease_exclusivity, nothing_unexpected, blame)
 RESCUE_S_MAX = 1.0
 """What is promised on one machine, as long as the store answers."""
 
-HEADLESS = """
-    SELECT count(DISTINCT l.queue_id || ' ' || l.key) FROM live AS l
-     WHERE l.key IS NOT NULL AND NOT l.head AND l.due_at IS NULL
-       AND NOT EXISTS (SELECT 1 FROM live AS h WHERE h.queue_id = l.queue_id AND h.key = l.key AND h.head)
-"""
-
 COUNTED = """
-    SELECT (SELECT coalesce(sum(n), 0) FROM counters WHERE id > 0)
-         + (SELECT count(*) FROM live WHERE seq > (SELECT n FROM counters WHERE id = 0))
+    SELECT (SELECT count(*) FROM live),
+           (SELECT count(*) FROM finished),
+           (SELECT coalesce(sum(n), 0) FROM counters WHERE id > 0)
+         + (SELECT count(*) FROM live WHERE seq > (SELECT n FROM counters WHERE id = 0)),
+           (SELECT sum(n) FROM counters WHERE id < 0),
+           (SELECT count(DISTINCT l.queue_id || ' ' || l.key) FROM live AS l
+             WHERE l.key IS NOT NULL AND NOT l.head AND l.due_at IS NULL
+               AND NOT EXISTS (SELECT 1 FROM live AS h WHERE h.queue_id = l.queue_id AND h.key = l.key AND h.head))
 """
 
 
 def sample(world: World) -> Sampled:
     """Count the store's rows, and look what it counts itself."""
-    one = world.database.one
+    live, finished, counted_live, counted_finished, headless = world.database.one(COUNTED)
     return Sampled(
         at=world.now_ns,
-        live=one("SELECT count(*) FROM live"),
-        finished=one("SELECT count(*) FROM finished"),
-        counted_live=one(COUNTED),
-        counted_finished=one("SELECT sum(n) FROM counters WHERE id < 0"),
-        keys_without_head=one(HEADLESS),
+        live=live,
+        finished=finished,
+        counted_live=counted_live,
+        counted_finished=counted_finished,
+        keys_without_head=headless,
     )
 
 

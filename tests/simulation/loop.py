@@ -142,7 +142,11 @@ class SimLoop(asyncio.BaseEventLoop):
         else:
             owner = context.get(_owner, KERNEL)
         handle = Handle(owner, callback, args, context, 0.0)
-        self._enqueue(owner, handle)
+        if owner.is_alive:
+            ready = owner.ready
+            if not ready and owner.can_run:
+                self._runnable.append(owner)
+            ready.append(handle)
         return handle
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
@@ -197,16 +201,13 @@ class SimLoop(asyncio.BaseEventLoop):
 
     # ── the simulator ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def at(self, when: float, callback: Callable[..., Any], *args: Any) -> Handle:
-        """Run a callback of the simulator itself at a true time."""
+    def after(self, delay: float, callback: Callable[..., Any], *args: Any) -> Handle:
+        """Run a callback of the simulator itself after a true while."""
+        when = self.now + delay
         handle = Handle(KERNEL, callback, args, None, when)
         self._number += 1
         heappush(self._timers, (when, self._number, handle))
         return handle
-
-    def after(self, delay: float, callback: Callable[..., Any], *args: Any) -> Handle:
-        """Run a callback of the simulator itself after a true while."""
-        return self.at(self.now + delay, callback, *args)
 
     def spawn(self, owner: Owner, main: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Begin a process."""
@@ -243,41 +244,48 @@ class SimLoop(asyncio.BaseEventLoop):
         """
         asyncio._set_running_loop(self)
         try:
-            while not is_over():
-                handle = self._next() if self._runnable else self._advance(time_max)
-                if handle is None:
-                    return
-                if not handle.is_cancelled:
-                    self._run(handle)
+            while not is_over() and self._steps(time_max):
+                pass
         finally:
             self.current = KERNEL
             asyncio._set_running_loop(None)
 
-    def _next(self) -> Handle:
-        """Draw a process, and take the first handle of its line."""
-        runnable = self._runnable
-        index = int(self._draw() * len(runnable)) if len(runnable) > 1 else 0
-        ready = runnable[index].ready
-        handle = ready.popleft()
-        if not ready:
-            runnable.pop(index)
-        return handle
+    def _steps(self, time_max: float) -> bool:
+        """Run what is to be run at this instant; return whether there was anything, or will be in time.
 
-    def _run(self, handle: Handle) -> None:
-        self.current = owner = handle.owner
-        self.steps += 1
-        if self.steps > STEPS_MAX:
-            raise StuckError(f"{self.steps} steps by {self.now:.3f} s: something turns without end, last {owner.name}")
-        try:
-            if handle.context is None:
-                handle.callback(*handle.args)
-            else:
-                handle.context.run(handle.callback, *handle.args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self.complaints.append((owner.name, error))
-        self.current = KERNEL
+        All in one function, since this is where the simulator spends its own time.
+        """
+        runnable, draw = self._runnable, self._draw
+        handle = None if runnable else self._advance(time_max)
+        if handle is None and not runnable:
+            return False
+        while True:
+            if handle is None:
+                # A process is drawn, and the first handle of its line is taken.
+                index = int(draw() * len(runnable)) if len(runnable) > 1 else 0
+                ready = runnable[index].ready
+                handle = ready.popleft()
+                if not ready:
+                    runnable.pop(index)
+            if not handle.is_cancelled:
+                self.current = handle.owner
+                self.steps += 1
+                if self.steps > STEPS_MAX:
+                    who = handle.owner.name
+                    raise StuckError(f"{self.steps} steps by {self.now:.3f} s: something turns without end, last {who}")
+                try:
+                    if handle.context is None:
+                        handle.callback(*handle.args)
+                    else:
+                        handle.context.run(handle.callback, *handle.args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self.complaints.append((handle.owner.name, error))
+                self.current = KERNEL
+            if not runnable:
+                return True
+            handle = None
 
     def _advance(self, time_max: float) -> Handle | None:
         """Go to the next timer, and return what is to be run then; ``None`` if it does not come in time."""
@@ -298,13 +306,6 @@ class SimLoop(asyncio.BaseEventLoop):
                 return handle
             owner.ready.append(handle)
         raise StuckError(f"nothing is scheduled after {self.now:.3f} s")
-
-    def _enqueue(self, owner: Owner, handle: Handle) -> None:
-        if owner.is_alive:
-            ready = owner.ready
-            if not ready and owner.can_run:
-                self._runnable.append(owner)
-            ready.append(handle)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

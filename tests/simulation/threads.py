@@ -1,6 +1,6 @@
-"""Threads on virtual time: real ones, of which one runs at a time, and only while the simulator waits for it.
+"""Threads on virtual time, each with a stack of its own, of which one runs at a time, while the simulator waits for it.
 
-    simulator ──baton──▶ thread: runs until it waits for something ──baton──▶ simulator
+    simulator ──switch──▶ thread: runs until it waits for something ──switch──▶ simulator
 
 So a plain function that sleeps is stopped in its middle, as on a real machine, while everything else goes on. A thread stops
 with its process, and dies with it; but not with its process's event loop, when user code blocks that.
@@ -8,10 +8,12 @@ with its process, and dies with it; but not with its process's event loop, when 
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from rota.store.port import Settled
 from tests.simulation.loop import Handle, Owner
@@ -32,13 +34,9 @@ class Strand(Owner):
         self.is_over = False
         self.has_ended = False
         self.wakes = 0
-        # Bare locks, which one thread takes and the other lets go.
-        self._baton, self._back = threading.Lock(), threading.Lock()
-        self._baton.acquire()
-        self._back.acquire()
-        self._thread = threading.Thread(
-            target=process.context.copy().run, args=(self._live, work), name=name, daemon=True
-        )
+        self._work = work
+        self._stack = greenlet(self._live)
+        self._stack.gr_context = process.context.copy()
         self._handle: Handle | None = None
         process.strands.append(self)
 
@@ -49,7 +47,6 @@ class Strand(Owner):
 
     def begin(self) -> None:
         """Start it; it first runs when it is its turn."""
-        self._thread.start()
         self.wake()
 
     def wake(self) -> None:
@@ -65,15 +62,21 @@ class Strand(Owner):
         if self.has_ended:
             return
         self._handle = None
-        current, self.world.loop.current = self.world.loop.current, self.process
-        self._baton.release()
-        self._back.acquire()
-        self.world.loop.current = current
+        loop = self.world.loop
+        current, loop.current = loop.current, self.process
+        running = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        self._stack.parent = getcurrent()
+        try:
+            self._stack.switch()
+        finally:
+            asyncio._set_running_loop(running)
+            loop.current = current
 
     def pause(self) -> None:
-        """Give the baton back and wait for it. To be called in the thread itself."""
-        self._back.release()
-        self._baton.acquire()
+        """Let whoever waits for it go on, and wait to be gone on with. To be called in the thread itself."""
+        assert self._stack.parent is not None
+        self._stack.parent.switch()
         if self.is_over:
             raise OverError
 
@@ -91,18 +94,16 @@ class Strand(Owner):
                 return
             self.go()
 
-    def _live(self, work: Callable[[], None]) -> None:
-        self._baton.acquire()
+    def _live(self) -> None:
         try:
             if not self.is_over:
-                work()
+                self._work()
         except OverError:
             pass
         except BaseException as error:
             self.world.loop.complaints.append((self.name, error))
         finally:
             self.has_ended = True
-            self._back.release()
 
 
 class SimThreads:
@@ -182,8 +183,8 @@ class SimFlag:
 
 def current_strand(process: Process) -> Strand:
     """Return the thread in which this is called."""
-    me = threading.current_thread()
-    strand: Strand = next(strand for strand in process.strands if strand._thread is me)
+    me = getcurrent()
+    strand: Strand = next(strand for strand in process.strands if strand._stack is me)
     return strand
 
 
