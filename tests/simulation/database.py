@@ -13,6 +13,7 @@ import apsw
 from rota.runtime.entropy import SystemEntropy
 from rota.store.port import Wake
 from rota.store.sqlite.store import SqliteStore
+from rota.store.sqlite.writer import Look, Together, Write
 from rota.store.wakes import Heard, parts_for
 from tests.simulation.clocks import Machine, StoreClock
 
@@ -20,10 +21,13 @@ T = TypeVar("T")
 
 
 class SimStore(SqliteStore):
-    """A store that reads at once: beside a file a reader has a connection of its own, in memory the writer would have to."""
+    """A store in memory, of a process that never forks. Beside a file a reader has a connection of its own, too."""
+
+    async def _write(self, write: Write[T], look: Look | None = None, together: Together | None = None) -> T:
+        return self._desk._writer.call_inline(write, look, together)
 
     async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
-        return read(self._desk.writer._db)
+        return read(self._desk._writer._db)
 
 
 class Ears:

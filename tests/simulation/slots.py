@@ -19,15 +19,17 @@ from rota.worker import slots
 SLOTS = 64
 
 _place = placement.place
+_few_costs = lru_cache(maxsize=1_024)(score._costs.__wrapped__)
 
 
 @lru_cache(maxsize=100_000)
 def _few(members: Sequence[Member]) -> tuple[str, ...]:
-    score._costs.cache_clear()
-    with patch.object(placement, "SLOT_COUNT", SLOTS), patch.object(score, "SLOT_COUNT", SLOTS):
-        owners = _place(members)
-    score._costs.cache_clear()
-    return owners
+    with (
+        patch.object(placement, "SLOT_COUNT", SLOTS),
+        patch.object(score, "SLOT_COUNT", SLOTS),
+        patch.object(score, "_costs", _few_costs),
+    ):
+        return _place(members)
 
 
 @contextmanager
