@@ -69,11 +69,23 @@ MUTANTS = [
         (
             Edit(
                 LEASES,
-                'could not be read, nobody could renew either."""\n        self._sights.clear()\n',
-                'could not be read, nobody could renew either."""\n',
+                'or written by us, nobody could renew either."""\n        self._sights.clear()\n',
+                'or written by us, nobody could renew either."""\n',
             ),
         ),
         Tests("tests/unit/node/test_leases.py"),
+    ),
+    Mutant(
+        "silence_in_a_full_store",
+        "an observer whose own renewals are not answered takes others' silence for death",
+        (Edit("node/watch.py", "            self._doubt_silence()\n", ""),),
+        Tests("tests/unit/node/test_watch.py"),
+    ),
+    Mutant(
+        "outage_not_counted",
+        "an observer that was heard again before it looked goes on counting",
+        (Edit(LEASE, "        self.outages += self.is_unheard\n", ""),),
+        Tests("tests/unit/node/test_lease.py"),
     ),
     Mutant(
         "judged_by_return",

@@ -275,8 +275,12 @@ class Chaos:
             self._world.saw(Restored(at=self._world.now_ns))
 
     def _full(self) -> None:
+        chance, lease_s = self._world.chance, self._world.plan.lease_ms / 1e3
         self._weather.is_full = True
-        self._world.loop.after(self._world.chance.uniform(0.2, 3.0), self._roomy)
+        # Rather often for longer than anybody's renewals may fail to come.
+        seconds = lease_s * chance.uniform(1.0, 2.0) if chance.random() < 0.3 else chance.uniform(0.2, 3.0)
+        self._world.tell("CHAOS", "store is full", seconds=seconds)
+        self._world.loop.after(seconds, self._roomy)
 
     def _roomy(self) -> None:
         if self._weather.is_full:

@@ -18,6 +18,8 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, TypeVar
 
+from rota.errors import StoreError
+
 T = TypeVar("T")
 
 STEPS_MAX = 400_000
@@ -38,6 +40,7 @@ class Owner:
         is_alive: Once false, nothing of it ever runs again.
         is_paused: It has been stopped by a signal.
         is_blocked: Its loop is kept by user code.
+        was_killed: A signal ended it.
     """
 
     def __init__(self, name: str, rate: float = 1.0) -> None:
@@ -51,6 +54,7 @@ class Owner:
         self.is_alive = True
         self.is_paused = False
         self.is_blocked = False
+        self.was_killed = False
 
     @property
     def can_run(self) -> bool:
@@ -310,13 +314,13 @@ class SimLoop(asyncio.BaseEventLoop):
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def unseen_errors(self) -> list[tuple[str, BaseException]]:
-        """Return what tasks raised that nobody ever looked at."""
+        """Return what tasks raised that nobody looked at; of who was killed only what was no refusal: that is looked at later."""
         found = []
         for owner in self.owners:
             for task in owner.tasks:
                 if task.done() and not task.cancelled() and task._log_traceback:
                     error = task.exception()
-                    if error is not None:
+                    if error is not None and not (owner.was_killed and isinstance(error, StoreError)):
                         found.append((owner.name, error))
         return found
 

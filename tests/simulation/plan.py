@@ -65,7 +65,7 @@ KINDS = (
 
 
 DRIFT_MAX = 1.45
-READ_ONLY = {"store_full", "store_slow", "store_refuse", "stalled_call", "lost_call"}
+READ_ONLY = {"store_slow", "store_refuse", "stalled_call", "lost_call"}
 CALM = {"worker_kill", "submitter_kill", "wall_jump", "wake_lost", "wake_late", "wake_doubled"}
 
 

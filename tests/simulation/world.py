@@ -145,7 +145,7 @@ class World:
         """End a process, by itself or by a signal: nothing of it runs any more, its children are told by the kernel."""
         if not process.is_alive:
             return
-        process.is_alive = False
+        process.is_alive, process.was_killed = False, signal is not None
         self._halt(process)
         self.tell(process, "ends", code=code, signal=signal)
         if process.kind in ("worker", "alone"):

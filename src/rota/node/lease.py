@@ -19,6 +19,7 @@ Invariants, each with the test that holds it:
     Counted from before the send; a late answer counts as it was sent.  tests/unit/node/test_lease.py
     Every attempt has a value of its own, higher than all before it.    tests/unit/node/test_lease.py
     All lengths scale with the lease.                                   tests/unit/node/test_lease.py
+    An outage is counted when it is over, once.                         tests/unit/node/test_lease.py
 
 Not here: the lengths (``rota.node.lease_terms``), how others judge (``rota.node.leases``), the timer
 (``rota.node.kernel_timer``), the connection (the store's engine).
@@ -48,6 +49,16 @@ class Tenure(Protocol):
     @property
     def runs_on(self) -> bool:
         """Whether workers go on when it cannot be kept: ``on_store_loss="run"``."""
+        ...
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether no renewal has been answered for half a lease: then others' cannot be expected to be, either."""
+        ...
+
+    @property
+    def outages(self) -> int:
+        """How often it was so, and is over."""
         ...
 
     @property
@@ -81,6 +92,8 @@ class NoLease:
 
     is_good = True
     runs_on = False
+    is_unheard = False
+    outages = 0
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
@@ -119,6 +132,7 @@ class Lease:
 
     Attributes:
         closed: Set when others have closed the node: it was taken for dead.
+        outages: How often no renewal was answered for half a lease, and then one was.
     """
 
     def __init__(
@@ -133,6 +147,7 @@ class Lease:
         telemetry: Telemetry,
     ) -> None:
         self.closed = asyncio.Event()
+        self.outages = 0
         self._terms = Terms.of_ms(lease_ms)
         self._line = line
         self._timer = timer
@@ -144,6 +159,7 @@ class Lease:
         self._node_id = 0
         self._counter = 0
         self._sent_ns: int | None = None
+        self._began_ns: int | None = None
         self._next_ns = 0
         self._tries = 0
         self._has_begun = False
@@ -165,6 +181,12 @@ class Lease:
     def runs_on(self) -> bool:
         """Whether workers go on when it has run out."""
         return not self._stops
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether no renewal has been answered for half a lease."""
+        since = self._sent_ns if self._sent_ns is not None else self._began_ns
+        return since is not None and self._now() - since >= self._terms.doubt_ns
 
     async def good(self) -> None:
         """Wait until the lease is good."""
@@ -192,6 +214,8 @@ class Lease:
     async def run(self, node_id: int, name: str) -> None:
         """Renew until the node is closed by others, or until cancelled. Safe to call again."""
         self._node_id, self._name = node_id, name
+        if self._began_ns is None:
+            self._began_ns = self._now()
         try:
             while not self.closed.is_set():
                 now = self._now()
@@ -239,6 +263,7 @@ class Lease:
         is_late = now - sent_ns >= self._terms.stop_ns and self._stops
         if is_late or (self._sent_ns is not None and sent_ns <= self._sent_ns):
             return
+        self.outages += self.is_unheard
         before, self._sent_ns = self._sent_ns, sent_ns
         self._next_ns = sent_ns + self._terms.renew_ns
         self._tries = 0

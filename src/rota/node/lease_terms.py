@@ -78,6 +78,11 @@ class Terms(Struct, frozen=True):
         return self.lease_ns // 2
 
     @property
+    def doubt_ns(self) -> int:
+        """From when on a holder that is not answered takes others' silence for the store's: 4 s."""
+        return self.lease_ns // 2
+
+    @property
     def stop_ns(self) -> int:
         """When the supervisor stops its workers: 5 s."""
         return self.lease_ns * 5 // 8

@@ -22,6 +22,7 @@ Workers have no lease of their own: the kernel ends them with their node. So a w
 Invariants, each with the test that holds it:
     Judged only by a read begun a full lease after the first sight.         tests/unit/node/test_leases.py
     After a failed or slow read the count starts over.                      tests/unit/node/test_leases.py
+    So it does while our own renewals are not answered.                     tests/unit/node/test_watch.py
     A worker under a closed node is given a full lease.                     tests/unit/node/test_leases.py
     Nobody whose lock is seen held is dead.                                 tests/unit/node/test_leases.py
 
@@ -127,7 +128,7 @@ class Leases:
         return self._locks.is_held(proof)
 
     def missed(self) -> None:
-        """Start over: while the store could not be read, nobody could renew either."""
+        """Start over: while the store could not be read, or written by us, nobody could renew either."""
         self._sights.clear()
 
     def dead(self, seen: Membership, read_began_ns: int) -> Dead:

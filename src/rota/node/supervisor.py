@@ -100,6 +100,7 @@ class Supervisor:
             order.name,
             store=store,
             liveness=liveness,
+            tenure=self._lease,
             rescuer=self._rescuer,
             clock=clock,
             telemetry=telemetry,

@@ -7,13 +7,15 @@
                                                 │                     second (it is stopped, or cut off)
                                                 └─ closed, and holds jobs still ─▶ somebody died half way: release
 
-A read that fails ends the look and proves nothing; what is counted from read to read starts over. Looks are safe to repeat and
-may be done by any number of supervisors at once: closing is compare-and-set, and a second release finds nothing left.
+A read that fails ends the look and proves nothing; what is counted from read to read starts over. So it does while our own
+renewals are not answered: a store that can be read and not written, as with a full disk, silences everybody. Looks are safe to
+repeat and may be done by any number of supervisors at once: closing is compare-and-set, a second release finds nothing left.
 
 Invariants, each with the test that holds it:
     Nothing is closed on a failed read.                            tests/unit/node/test_watch.py
     A worker is rescued only once its own proof is gone.           tests/unit/node/test_watch.py
     A living node's worker is left to its own supervisor first.    tests/unit/node/test_watch.py
+    Silence is no evidence for who is not heard either.            tests/unit/node/test_watch.py
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from collections.abc import Callable, Collection, Mapping
 from rota.errors import StoreError
 from rota.node.identity import Identity, members_of_group, read_identity
 from rota.node.insist import ANSWER_S
+from rota.node.lease import Tenure
 from rota.node.liveness import Liveness
 from rota.node.peers import Peers
 from rota.node.process import PROOF_VARIABLE, kill_strays
@@ -47,6 +50,7 @@ class Watch:
         name: Ring name of the node that looks.
         store: Where everyone is registered.
         liveness: Who is dead.
+        tenure: The node's own lease, which says whether its renewals are answered.
         rescuer: Rescues.
         clock: How long something has been so.
         telemetry: Who is told.
@@ -64,6 +68,7 @@ class Watch:
         *,
         store: Store,
         liveness: Liveness,
+        tenure: Tenure,
         rescuer: Rescuer,
         clock: Clock,
         telemetry: Telemetry,
@@ -75,6 +80,8 @@ class Watch:
         self._name = name
         self._store = store
         self._liveness = liveness
+        self._tenure = tenure
+        self._outages = 0
         self._rescuer = rescuer
         self._clock = clock
         self._telemetry = telemetry
@@ -117,6 +124,7 @@ class Watch:
             async with asyncio.timeout(READ_S):
                 seen = await self._store.membership()
             is_read = True
+            self._doubt_silence()
             async with asyncio.timeout(ANSWER_S):
                 return await self._judge(seen, began)
         except (StoreError, TimeoutError) as error:
@@ -124,6 +132,13 @@ class Watch:
                 self._liveness.missed()
             self._telemetry.emit("watch.failed", node=self._name, error=error)
             return False
+
+    def _doubt_silence(self) -> None:
+        """Count anew while our own renewals are not answered, and once more when they are: only then can others' be, too."""
+        outages = self._tenure.outages
+        if self._tenure.is_unheard or outages != self._outages:
+            self._outages = outages
+            self._liveness.missed()
 
     async def _judge(self, seen: Membership, began_ns: int) -> bool:
         dead = self._liveness.dead(seen, began_ns)

@@ -277,6 +277,37 @@ async def test_after_a_long_outage_workers_may_run_again(make: Make) -> None:
     assert case.timer.falls_at == pytest.approx(case.loop.now + 5.5, abs=0.01)
 
 
+async def test_after_half_a_lease_without_an_answer_it_knows_that_it_is_unheard(make: Make) -> None:
+    """Whoever cannot renew must not take others' silence for their death; and has to count anew when all can again."""
+    case = make(outage(1, 12, hangs=False))
+    seen = []
+
+    for second in (3.9, 4, 11.9, 15):
+        await case.at(second)
+        seen.append((case.lease.is_unheard, case.lease.outages))
+
+    assert seen == [(False, 0), (True, 0), (True, 0), (False, 1)]
+
+
+async def test_a_node_that_was_never_answered_is_unheard_too(make: Make) -> None:
+    """The disk became full just after it had registered."""
+    case = make(outage(0, 60, hangs=False))
+
+    await case.at(4.1)
+
+    assert case.lease.is_unheard
+
+
+async def test_an_answer_that_failed_to_come_once_is_no_outage(make: Make) -> None:
+    """A packet was lost: nothing is counted anew for that, or a lost node would be found later."""
+    case = make(lambda sent: -(sent + 0.5) if 2 <= sent < 2.4 else sent + 0.001)
+
+    await case.at(10)
+
+    assert not case.lease.is_unheard
+    assert case.lease.outages == 0
+
+
 async def test_an_answer_to_what_was_sent_too_long_ago_is_none(make: Make) -> None:
     """The process was stopped between the send and the answer: others may be sure by now that it is dead."""
     case = make()

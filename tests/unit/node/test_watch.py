@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rota.node.identity import own_identity
+from rota.node.lease import NoLease
 from rota.node.liveness import Dead
 from rota.node.processes import SystemProcesses
 from rota.node.rescuer import Rescuer
@@ -76,13 +77,19 @@ def rescuer(store: ScriptedStore, proofs: Proofs, clock: ManualClock) -> Rescuer
 
 
 @pytest.fixture
-def watch(store: ScriptedStore, proofs: Proofs, rescuer: Rescuer, clock: ManualClock) -> Watch:
+def tenure() -> NoLease:
+    return NoLease()
+
+
+@pytest.fixture
+def watch(store: ScriptedStore, proofs: Proofs, tenure: NoLease, rescuer: Rescuer, clock: ManualClock) -> Watch:
     """The watch of node 1."""
     scripted: Any = store
     made = Watch(
         "node1",
         store=scripted,
         liveness=proofs,
+        tenure=tenure,
         rescuer=rescuer,
         clock=clock,
         telemetry=Telemetry(),
@@ -135,6 +142,28 @@ async def test_nothing_is_closed_on_a_failed_read(watch: Watch, store: ScriptedS
 
     assert not await watch.look()
     assert store.calls("close_node", "close_worker") == []
+    assert proofs.misses == 1
+
+
+async def test_who_is_not_heard_takes_no_silence_for_death(watch: Watch, proofs: Proofs, tenure: NoLease) -> None:
+    """A full disk can be read: everybody's counter stands still, and everybody lives."""
+    await watch.look()
+    assert proofs.misses == 0
+
+    tenure.is_unheard = True
+    await watch.look()
+    await watch.look()
+
+    assert proofs.misses == 2
+
+
+async def test_who_is_heard_again_counts_anew_once(watch: Watch, proofs: Proofs, tenure: NoLease) -> None:
+    """The others have had no time yet to renew; also if the outage came and went between two looks."""
+    tenure.outages = 1
+
+    await watch.look()
+    await watch.look()
+
     assert proofs.misses == 1
 
 
