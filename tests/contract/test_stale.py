@@ -197,6 +197,40 @@ async def test_a_return_that_is_repeated_after_another_run_has_ended_is_recognis
     assert await shop.told(job.token) == []
 
 
+@pytest.mark.parametrize("first", [lambda job: snooze(job, 0), given_back], ids=["snooze", "given back"])
+@pytest.mark.parametrize("later", [lambda job: snooze(job, 0), given_back, lambda job: retry(job, 0)])
+async def test_a_snooze_or_return_is_recognised_whatever_has_been_recorded_since(
+    shop: Shop, first: Settle, later: Settle
+) -> None:
+    """Others have run the job and given it back, too, before the second try came through."""
+    worker, job = await one_running(shop)
+    await worker.settle(first(job))
+    for _ in range(3):
+        await worker.settle(later(await worker.claim_one()))
+    held = await worker.claim_one()
+
+    again = await worker.settle(first(job))
+
+    assert list(again.stale) == []
+    assert "stale" not in await shop.told(job.token)
+    assert list((await worker.settle(succeeded(held))).stale) == []
+    assert list((await worker.settle(first(job))).stale) == []
+
+
+@pytest.mark.parametrize("kind", [lambda job: snooze(job, 0), given_back], ids=["snooze", "given back"])
+async def test_a_snooze_or_return_of_a_run_that_was_taken_away_is_stale_for_ever(shop: Shop, kind: Settle) -> None:
+    """The job was released when its node was lost: that this run wanted to yield was never recorded."""
+    late, job = await one_running(shop)
+    await shop.lose(late)
+    worker = await shop.worker()
+    for _ in range(3):
+        await worker.settle(given_back(await worker.claim_one()))
+
+    refused = [list((await late.settle(kind(job))).stale) for _ in range(2)]
+
+    assert refused == [[(job.token, job.fence)]] * 2
+
+
 async def test_what_was_recorded_first_stands(shop: Shop) -> None:
     """One run, one outcome: a second, different one under the same fence changes nothing."""
     worker, job = await one_running(shop)

@@ -123,6 +123,30 @@ MUTANTS = [
         Tests("tests/contract/test_reopen.py"),
     ),
     Mutant(
+        "yield_forgotten",
+        "a snooze or a return whose reply was lost is told stale once the next run has yielded, too",
+        (
+            Edit(
+                "store/sqlite/sql/recorded_before.sql",
+                "(SELECT 1 FROM live WHERE token = ?1 AND (yielded = ?2 OR (?2 < fence AND ?2 > fence - ?4)))",
+                "(SELECT 1 FROM live WHERE token = ?1 AND (yielded = ?2 OR ?4 < 0))",
+            ),
+        ),
+        Tests("tests/contract/test_stale.py"),
+    ),
+    Mutant(
+        "yield_of_the_lost",
+        "a snooze or a return of a run that was taken away counts as recorded once another run followed",
+        (
+            Edit(
+                "store/sqlite/sql/recorded_before.sql",
+                "kind IN ('failed', 'crashed', 'released', 'reopened')",
+                "kind IN ('failed', 'reopened')",
+            ),
+        ),
+        Tests("tests/contract/test_stale.py"),
+    ),
+    Mutant(
         "registered_twice",
         "a node whose registration was answered too late registers again, beside itself",
         (Edit("store/sqlite/members.py", "(node.proof,)).get if node.proof else None", "(node.proof,)).get and None"),),

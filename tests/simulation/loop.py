@@ -314,7 +314,7 @@ class SimLoop(asyncio.BaseEventLoop):
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def unseen_errors(self) -> list[tuple[str, BaseException]]:
-        """Return what tasks raised that nobody looked at; of who was killed only what was no refusal: that is looked at later."""
+        """Return what tasks raised that nobody looked at. Of those who were killed only what the store did not refuse."""
         found = []
         for owner in self.owners:
             for task in owner.tasks:

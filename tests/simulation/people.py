@@ -62,8 +62,8 @@ class People:
             await asyncio.sleep(chance.uniform(0, 2.5 * plan.chaos_s / plan.jobs))
             count = min(self.left, chance.choice((1, 1, 1, 2, 5)))
             self.left -= count
-            jobs = [self._draw_job(me) for _ in range(count)]
-            await self._hand_in(me, jobs)
+            if count:
+                await self._hand_in(me, [self._draw_job(me) for _ in range(count)])
         return 0
 
     def _draw_job(self, me: Process) -> NewJob:

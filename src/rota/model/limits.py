@@ -46,6 +46,9 @@ ERROR_MESSAGE_BYTES_MAX: Final = 4 * KIB
 HISTORY_ENTRIES_MAX: Final = 100
 """History kept of one job; the oldest entries beyond it are dropped at the next attempt."""
 
+FENCES_TOLD: Final = HISTORY_ENTRIES_MAX // 4
+"""Of so many of its newest fences a job's history is complete: each has at most three entries, one of them its end."""
+
 PRIORITY_MIN: Final = -100
 PRIORITY_MAX: Final = 100
 """Priority is 8 bits of a job's place in line."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import apsw
 
-from rota.model.limits import HISTORY_ENTRIES_MAX
+from rota.model.limits import FENCES_TOLD, HISTORY_ENTRIES_MAX
 from rota.model.outcome import Failure, Kind, Outcome
 from rota.model.state import Final
 from rota.store.port import Settled, Wake
@@ -142,8 +142,8 @@ class Settlement:
 
     def _refuse(self, db: apsw.Connection, outcome: Outcome) -> bool:
         """Return whether an outcome is stale; then it is told in the job's story."""
-        state = int(outcome.kind) if outcome.kind.is_final else None
-        is_recorded, is_known = db.execute(SQL["recorded_before"], (outcome.token, outcome.fence, state)).get
+        asked = (outcome.token, outcome.fence, int(outcome.kind), FENCES_TOLD)
+        is_recorded, is_known = db.execute(SQL["recorded_before"], asked).get
         if is_recorded:
             return False
         if is_known:

@@ -11,6 +11,8 @@ CREATE FUNCTION refuse_settles(
     p_started_ats bigint[], OUT stale_tokens uuid[], OUT stale_fences bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
+    -- For so many fences the history is complete: it keeps 100 entries, and none has more than three (rota.model.limits).
+    fences_told CONSTANT integer := 25;
     worker_name text := coalesce((SELECT w.name FROM workers w WHERE w.id = p_worker), '');
 BEGIN
     WITH u AS MATERIALIZED (
@@ -26,11 +28,17 @@ BEGIN
                    AND CASE WHEN u.kind <= 3 THEN h.kind = 'reopened' AND h.state = u.kind
                             WHEN u.kind = 4 THEN h.kind = 'failed' END LIMIT 1) IS NULL
            AND (u.kind <= 4
-                -- A reopening marks the fence too: what had happened under it before was no snooze.
+                -- Every other end of a run is told in the story. So a run of which nothing is told, while another one followed
+                -- it, was ended by a snooze or a return.
                 OR (SELECT true FROM history h
-                     WHERE h.token = u.token AND h.fence = u.fence AND h.kind = 'reopened' LIMIT 1)
-                OR (SELECT true FROM live l WHERE l.token = u.token AND l.recorded = u.fence LIMIT 1) IS NULL
-                   AND (SELECT true FROM finished f WHERE f.token = u.token AND f.recorded = u.fence LIMIT 1) IS NULL)
+                     WHERE h.token = u.token AND h.fence = u.fence
+                       AND h.kind IN ('failed', 'crashed', 'released', 'reopened') LIMIT 1)
+                OR (SELECT true FROM live l
+                     WHERE l.token = u.token
+                       AND (l.recorded = u.fence OR u.fence < l.fence AND u.fence > l.fence - fences_told) LIMIT 1) IS NULL
+                   AND (SELECT true FROM finished f
+                         WHERE f.token = u.token
+                           AND (f.recorded = u.fence OR u.fence < f.fence AND u.fence > f.fence - fences_told) LIMIT 1) IS NULL)
     ), h AS (
         INSERT INTO history (token, fence, kind, at, worker, failure, started_at)
         SELECT s.token, s.fence, 'stale', p_now, worker_name, s.failure, s.started_at
