@@ -10,16 +10,17 @@ ALONE = "/alone#"
 
 
 def blame(history: History) -> list[Broken]:
-    """Look for jobs that were condemned although they did not run, or not alone, on the worker that died."""
+    """Look for jobs that were condemned although they did not run, or not alone, on the worker that died.
+
+    Where nobody can know what ran, since the machine is lost, what was held counts.
+    """
     runs = by_token(runs_of(history))
     broken: list[Broken] = []
     for event in history:
         if not isinstance(event, Condemned):
             continue
-        there = [run for run in runs.get(event.token, ()) if run.worker == event.worker]
-        if event.is_known:
-            there = [run for run in there if not run.has_ended]
-        if not there:
+        there = [run for run in runs.get(event.token, ()) if run.worker == event.worker and not run.has_ended]
+        if event.is_known and not there:
             broken.append(
                 Broken(TRUTH, f"{event.token} was condemned for the end of {event.worker}, where it did not run")
             )

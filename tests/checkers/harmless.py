@@ -70,6 +70,11 @@ HARMLESS: list[tuple[Checker, str, list[AnyEvent]]] = [
         ],
     ),
     (
+        blame,
+        "nor whether it had begun",
+        [Condemned(at=50 * MS, token="A", worker="n/alone#7", is_known=False)],
+    ),
+    (
         kept,
         "a full lease had passed",
         [Renewed(at=1 * MS, node="n1"), NodeClosed(at=9_000 * MS, node="n1", is_alive=True)],

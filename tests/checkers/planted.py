@@ -258,6 +258,7 @@ PLANTED: list[tuple[Checker, str, list[AnyEvent]]] = [
             Condemned(at=3, token="A", worker="n/1#4"),
         ],
     ),
+    (blame, "which had others, too", [Condemned(at=3, token="A", worker="n/1#4", is_known=False)]),
     (
         blame,
         "where it did not run",

@@ -73,7 +73,11 @@ class Network:
         world.loop.after(delay, self.arrive, call)
         if call.is_write and call.process.pid in self.ambushes:
             strike = self.ambushes.pop(call.process.pid)
-            world.loop.after(world.chance.random() * 2 * delay, strike, call.process)
+            world.loop.after(world.chance.random() * 2 * delay, self._strike, strike, call.process)
+
+    def _strike(self, strike: Callable[[Process], None], victim: Process) -> None:
+        if self.world.is_rough:
+            strike(victim)
 
     def arrive(self, call: Call) -> None:
         """Carry a call out, if it can be."""

@@ -25,6 +25,10 @@ REGRESSIONS = [
         7429,
         "lease",
     ),  # A node that ended in good order left its row open, since a renewal was on its way. node/supervisor.py
+    (21099, "lease"),  # A worker killed after it was refused and before it knew. tests/simulation/loop.py
+    (1000834, "lease"),  # Two submitters, and a job for one of them. tests/simulation/people.py
+    (1002574, "locks"),  # A process stopped in a call that it sent before the heal. tests/simulation/line.py
+    (1003857, "lease"),  # Condemned with its machine, before the claim was answered. tests/checkers/blame.py
     (2450, "lease"),  # A settle repeated after its job had been reopened: recognised, and not recorded again.
 ]
 """Seeds that showed a fault, of rota or of the simulation, and which."""
