@@ -61,7 +61,7 @@ MUTANTS = [
                 "self._sights[node.id] = _Sight(node.counter, read_began_ns)",
             ),
         ),
-        Seeds(200, "lease"),
+        Seeds(800, "lease"),
     ),
     Mutant(
         "count_kept_over_a_failure",
@@ -151,7 +151,7 @@ MUTANTS = [
         "timer_after_the_lease",
         "the kernel's timer is longer than the lease",
         (Edit("node/lease_terms.py", "return self.lease_ns * 11 // 16", "return self.lease_ns * 24 // 16"),),
-        Seeds(200, "lease"),
+        Seeds(500, "lease"),
     ),
     Mutant(
         "disarmed_before_the_reap",

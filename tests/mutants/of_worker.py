@@ -15,7 +15,7 @@ MUTANTS = [
         "adopted_though_settled",
         "a job that is settled while the worker looks what it holds is adopted",
         (Edit("settle/settler.py", "if job.token not in lately and not self._knows(job)", "if not self._knows(job)"),),
-        Seeds(400),
+        Seeds(800),
     ),
     Mutant(
         "settle_given_up",

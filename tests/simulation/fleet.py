@@ -41,12 +41,13 @@ def live_through(first: int, count: int, policy: str | None) -> Portion:
     """Run the histories of some seeds, in this process, which does nothing else."""
     began, portion = time.process_time(), Portion()
     if gc.isenabled():
-        # What has been imported stays, and need not be looked through again and again; what a history leaves is little.
+        # What has been imported stays, and need not be looked through again and again for the little that a history leaves.
         gc.disable()
         gc.collect()
         gc.freeze()
     for seed in range(first, first + count):
         verdict = run(seed, policy=policy)
+        gc.collect()
         portion.histories += 1
         portion.seconds += verdict.seconds
         portion.healed_s = max(portion.healed_s, verdict.healed_s)
@@ -55,7 +56,6 @@ def live_through(first: int, count: int, policy: str | None) -> Portion:
         if verdict.violations:
             worst = verdict.violations[0]
             portion.failed.append((seed, verdict.plan.policy, f"{worst.truth}: {worst.says}"))
-    gc.collect()
     portion.cpu_s = time.process_time() - began
     return portion
 
