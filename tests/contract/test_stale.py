@@ -231,6 +231,21 @@ async def test_a_snooze_or_return_of_a_run_that_was_taken_away_is_stale_for_ever
     assert refused == [[(job.token, job.fence)]] * 2
 
 
+@pytest.mark.parametrize("kind", [lambda job: snooze(job, 60), given_back], ids=["snooze", "given back"])
+@pytest.mark.parametrize("was_running", [False, True], ids=["released", "crashed"])
+async def test_a_late_snooze_or_return_that_was_recorded_is_recognised(
+    shop: Shop, kind: Settle, was_running: bool
+) -> None:
+    """Its worker was closed and nobody has claimed the job since: the outcome was taken, and its reply lost."""
+    late, job = await one_running(shop)
+    await shop.lose(late, running=[job.token] if was_running else ())
+
+    replies = [list((await late.settle(kind(job))).stale) for _ in range(3)]
+
+    assert replies == [[], [], []]
+    assert "stale" not in await shop.told(job.token)
+
+
 async def test_what_was_recorded_first_stands(shop: Shop) -> None:
     """One run, one outcome: a second, different one under the same fence changes nothing."""
     worker, job = await one_running(shop)

@@ -32,7 +32,11 @@ BEGIN
                 -- it, was ended by a snooze or a return.
                 OR (SELECT true FROM history h
                      WHERE h.token = u.token AND h.fence = u.fence
-                       AND h.kind IN ('failed', 'crashed', 'released', 'reopened') LIMIT 1)
+                       AND (h.kind IN ('failed', 'reopened')
+                            -- A run that was given back may still yield, as long as nobody has claimed its job.
+                            OR h.kind IN ('crashed', 'released')
+                               AND (SELECT true FROM live l WHERE l.token = u.token AND l.recorded = u.fence LIMIT 1) IS NULL)
+                     LIMIT 1)
                 OR (SELECT true FROM live l
                      WHERE l.token = u.token
                        AND (l.recorded = u.fence OR u.fence < l.fence AND u.fence > l.fence - fences_told) LIMIT 1) IS NULL
