@@ -26,7 +26,7 @@ import asyncpg
 
 BINARIES = Path("/usr/lib/postgresql")
 _PR_SET_PDEATHSIG = 1
-_START_SECONDS_MAX = 30.0
+_START_SECONDS_MAX = 90.0
 
 
 class NoServerError(RuntimeError):
