@@ -246,6 +246,17 @@ async def test_a_late_snooze_or_return_that_was_recorded_is_recognised(
     assert "stale" not in await shop.told(job.token)
 
 
+@pytest.mark.parametrize("kind", [lambda job: snooze(job, FAR), given_back], ids=["snooze", "given back"])
+async def test_it_is_recognised_too_when_its_job_was_cancelled_meanwhile(shop: Shop, kind: Settle) -> None:
+    """The record moves with the job."""
+    late, job = await one_running(shop)
+    await shop.lose(late)
+    await late.settle(kind(job))
+    await shop.store.cancel(job.token)
+
+    assert list((await late.settle(kind(job))).stale) == []
+
+
 async def test_what_was_recorded_first_stands(shop: Shop) -> None:
     """One run, one outcome: a second, different one under the same fence changes nothing."""
     worker, job = await one_running(shop)

@@ -35,7 +35,9 @@ BEGIN
                        AND (h.kind IN ('failed', 'reopened')
                             -- A run that was given back may still yield, as long as nobody has claimed its job.
                             OR h.kind IN ('crashed', 'released')
-                               AND (SELECT true FROM live l WHERE l.token = u.token AND l.recorded = u.fence LIMIT 1) IS NULL)
+                               AND (SELECT true FROM live l WHERE l.token = u.token AND l.recorded = u.fence LIMIT 1) IS NULL
+                               AND (SELECT true FROM finished f
+                                     WHERE f.token = u.token AND f.recorded = u.fence LIMIT 1) IS NULL)
                      LIMIT 1)
                 OR (SELECT true FROM live l
                      WHERE l.token = u.token

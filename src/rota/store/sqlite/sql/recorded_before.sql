@@ -15,9 +15,13 @@ SELECT CASE
        ELSE
             -- Every other end of a run is told in the story. So a run of which nothing is told, while another one followed it, was
             -- ended by a snooze or a return.
-            (EXISTS (SELECT 1 FROM live WHERE token = ?1 AND (yielded = ?2 OR (?2 < fence AND ?2 > fence - ?4)))
-             OR EXISTS (SELECT 1 FROM finished WHERE token = ?1 AND (yielded = ?2 OR (?2 < fence AND ?2 > fence - ?4))))
+            (EXISTS (SELECT 1 FROM live WHERE token = ?1 AND ?2 < fence AND ?2 > fence - ?4)
+             OR EXISTS (SELECT 1 FROM finished WHERE token = ?1 AND ?2 < fence AND ?2 > fence - ?4))
         AND NOT EXISTS (SELECT 1 FROM history
                          WHERE token = ?1 AND fence = ?2 AND kind IN ('failed', 'crashed', 'released', 'reopened'))
+            -- A run that was taken away may still yield, as long as nobody has claimed its job.
+         OR (EXISTS (SELECT 1 FROM live WHERE token = ?1 AND yielded = ?2)
+             OR EXISTS (SELECT 1 FROM finished WHERE token = ?1 AND yielded = ?2))
+        AND NOT EXISTS (SELECT 1 FROM history WHERE token = ?1 AND fence = ?2 AND kind IN ('failed', 'reopened'))
        END,
        EXISTS (SELECT 1 FROM finished WHERE token = ?1) OR EXISTS (SELECT 1 FROM live WHERE token = ?1);
