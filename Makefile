@@ -10,6 +10,7 @@ VENV := .venv
 VENV_NEWEST = .venv-$(shell $(NEWEST) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 BIN := $(VENV)/bin
 PYTEST_OPTIONS ?= -q -n 3 --dist worksteal --no-header
+PYTEST_TIMED_OPTIONS ?= -q -n 2 --dist worksteal --no-header
 PYTEST_NEWEST_OPTIONS ?= -q -n 0 --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's.
 TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/integration/test_readme.py
@@ -17,7 +18,7 @@ TESTS_NEWEST := tests/unit tests/contract tests/property tests/checkers tests/in
 # What the tests start by the hundred is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-oldest test-newest test-pooler check fix model mutants sim chaos bench power lock clean
+.PHONY: help demo test test-oldest test-newest test-timed test-pooler check fix model mutants sim chaos bench power lock clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | \
@@ -28,10 +29,16 @@ demo: $(VENV)/.run  ## index Python's own standard library while a worker is kil
 
 test:  ## every test on the oldest Python that rota supports; beside it, on the newest found here, all but the slowest kinds
 	@$(MAKE) -j2 test-oldest test-newest
+	@$(MAKE) test-timed
 
 test-oldest: $(VENV)/.dev
 	@echo "Tests on $$($(BIN)/python -V)"
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not timed"
+
+# Promises to the second: beside what computes they would be broken by the machine. They mostly wait.
+test-timed: $(VENV)/.dev
+	@echo "Tests of what is promised to the second"
+	@$(BIN)/python -m pytest $(PYTEST_TIMED_OPTIONS) -m timed tests/integration tests/postgres
 
 # One process, and what it says is shown when all is said, so that it can run beside the others.
 test-newest: $(VENV)/.dev

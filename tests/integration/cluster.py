@@ -54,9 +54,6 @@ sys.exit(Keeper(order, sys.argv[1], telemetry, holds_lock=lock_test_of(read_addr
 APP = "tests.integration.crash_app"
 T = TypeVar("T")
 
-SLACK = 2.5
-"""How many times longer than promised it may take here: times are measured by hand, on a quiet machine."""
-
 
 class Node:
     """One real node: its keeper's process, and how to find the others."""

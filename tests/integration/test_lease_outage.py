@@ -21,12 +21,12 @@ from tests.processes import is_running
 from tests.tcp_proxy import TcpProxy
 from tests.unit.node.waiting import until
 
-pytestmark = pytest.mark.slow(seconds=7)
+pytestmark = [pytest.mark.slow(seconds=7), pytest.mark.timed]
 
 LEASE_S = 3.0
 SHORT_S = LEASE_S * 2.5 / 8
 STOP_S = LEASE_S * 5 / 8
-SLACK_S = 3.0
+SLACK_S = 1.0
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.tcp_proxy import TcpProxy
 
 PATIENCE_S = 20.0
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.timed]
 
 
 def _address(url: str, *ports: int) -> str:

@@ -27,7 +27,7 @@ from tests.postgres_server import PostgresServer
 
 PLACES = 12
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.timed]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ async def test_a_postmaster_that_stands_still_lets_nobody_in(fragile: PostgresSe
             problem, seconds = await ended(through.store.queues)
 
         assert type(problem) is StoreUnavailableError
-        assert seconds < 10.0
+        assert seconds < 6.0
         assert await through.store.states([]) == {}
 
 

@@ -22,7 +22,7 @@ from tests.postgres_server import PostgresServer
 
 PATIENCE_S = 20.0
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.timed]
 
 
 class Ear:

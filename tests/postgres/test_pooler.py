@@ -23,7 +23,6 @@ from rota.testing.clock import ManualClock
 from scripts.postgres_server import run_apart
 from tests.contract.outcomes import succeeded
 from tests.contract.shop import CountingEntropy, Shop
-from tests.integration.cluster import SLACK
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.pgbouncer import pgbouncer_before, pgbouncer_or_skip
 from tests.postgres_server import PostgresServer, server_or_skip
@@ -180,6 +179,7 @@ async def test_who_only_waits_for_results_does_not_look_for_cancellations(
 
 
 @pytest.mark.slow(seconds=5)
+@pytest.mark.timed
 def test_a_node_works_behind_a_pooler(pooled: str, server: PostgresServer, tmp_path: Path) -> None:
     """Jobs begin within about a second, which is how often a worker looks; a result comes, a cancellation arrives."""
     cluster = PooledCluster(tmp_path, server, pooled)
@@ -197,7 +197,7 @@ def test_a_node_works_behind_a_pooler(pooled: str, server: PostgresServer, tmp_p
         until(lambda: cluster.is_done(endless), "the cancelled job to end", PATIENCE_S)
 
         print(f"\nbehind a pooler, from submit to result: {', '.join(f'{wait:.2f}' for wait in waits)} s")
-        assert max(waits) < 4.0 * SLACK
+        assert max(waits) < 4.0
         assert cluster.find(endless).state == "cancelled"
     finally:
         cluster.close()

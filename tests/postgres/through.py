@@ -21,7 +21,7 @@ from tests.postgres.case import fresh
 from tests.postgres_server import PostgresServer
 from tests.tcp_proxy import TcpProxy
 
-QUICK = Bounds(connect_s=1.5, wait_s=2.0, reconnect_s=0.3, call_s=1.5, long_call_s=1.5, beat_s=0.3)
+QUICK = Bounds(connect_s=0.7, wait_s=1.0, reconnect_s=0.3, call_s=0.7, long_call_s=0.7, beat_s=0.3)
 ENDS_WITHIN_S = 20.0
 """All bounds of ``QUICK`` one after another, and much more for a machine that is busy."""
 
