@@ -14,7 +14,13 @@ MUTANTS = [
     Mutant(
         "adopted_though_settled",
         "a job that is settled while the worker looks what it holds is adopted",
-        (Edit("settle/settler.py", "if job.token not in lately and not self._knows(job)", "if not self._knows(job)"),),
+        (
+            Edit(
+                "settle/settler.py",
+                "if (job.token, job.fence) not in lately and not self._knows(job)",
+                "if not self._knows(job)",
+            ),
+        ),
         Seeds(800),
     ),
     Mutant(

@@ -30,6 +30,7 @@ REGRESSIONS = [
     (1002574, "locks"),  # A process stopped in a call that it sent before the heal. tests/simulation/line.py
     (1003857, "lease"),  # Condemned with its machine, before the claim was answered. tests/checkers/blame.py
     (2450, "lease"),  # A settle repeated after its job had been reopened: recognised, and not recorded again.
+    (200220, "lease"),  # Claimed again while the worker looked what it holds, and taken for settled. settle/settler.py
 ]
 """Seeds that showed a fault, of rota or of the simulation, and which."""
 

@@ -43,7 +43,7 @@ class Holdings:
     def __init__(self) -> None:
         self.jobs: dict[bytes, ClaimedJob] = {}
         self._open: Counter[int] = Counter()
-        self._settled_lately: set[bytes] | None = None
+        self._settled_lately: set[tuple[bytes, int]] | None = None
 
     def take(self, jobs: Sequence[ClaimedJob]) -> None:
         """Note jobs that a claim or an adoption brought."""
@@ -68,16 +68,19 @@ class Holdings:
             if job is not None and job.fence == outcome.fence:
                 del jobs[outcome.token]
         if self._settled_lately is not None:
-            self._settled_lately.update(outcome.token for outcome in outcomes)
+            self._settled_lately.update((outcome.token, outcome.fence) for outcome in outcomes)
 
     def begin_look(self) -> None:
         """Begin to remember what is settled: a look at the store has begun that may still see it."""
         self._settled_lately = set()
 
     def unknown_of(self, seen: Sequence[ClaimedJob]) -> list[ClaimedJob]:
-        """End the look: return the jobs that the store says are ours and that we do not know."""
+        """End the look: return the jobs that the store says are ours and that we do not know.
+
+        All of a claim or none: one left for the next look would never be found if its claims row were dropped with the others.
+        """
         lately, self._settled_lately = self._settled_lately or set(), None
-        return [job for job in seen if job.token not in lately and not self._knows(job)]
+        return [job for job in seen if (job.token, job.fence) not in lately and not self._knows(job)]
 
     def _knows(self, job: ClaimedJob) -> bool:
         mine = self.jobs.get(job.token)

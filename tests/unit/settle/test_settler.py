@@ -120,6 +120,21 @@ async def test_a_job_settled_during_a_look_is_not_taken_for_a_lost_one() -> None
     assert holdings.unknown_of(jobs) == [jobs[1]]
 
 
+async def test_a_job_claimed_again_is_adopted_though_its_run_before_was_settled_during_the_look() -> None:
+    """Its claims row would be dropped with the other jobs of that claim, and nobody would ever find it."""
+    kitchen = Kitchen.of(bake)
+    _, jobs = await claimed(kitchen, 2)
+    holdings = Holdings()
+    before = jobs[0]
+    again, other = (replace(job, fence=job.fence + 1, claim_no=job.claim_no + 1) for job in jobs)
+    holdings.take([before])
+
+    holdings.begin_look()
+    holdings.forget([Outcome(before.seq, before.token, before.fence, Kind.SNOOZE)])
+
+    assert holdings.unknown_of([again, other]) == [again, other]
+
+
 async def test_no_batch_is_larger_than_the_store_can_take() -> None:
     """Seventy results of 16 MiB are more than PostgreSQL takes at once: the batch would be sent for ever, and never settled."""
     kitchen = Kitchen.of(bake)
