@@ -27,6 +27,7 @@ import asyncpg
 BINARIES = Path("/usr/lib/postgresql")
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS_MAX = 90.0
+_STILL_IN_USE = "is still in use"
 
 
 class NoServerError(RuntimeError):
@@ -136,31 +137,49 @@ class PostgresServer:
         return self._home is not None
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it, and return when it answers.
+
+        No postmaster starts beside a back end of one that was killed. That ends by itself, on a busy machine after a moment,
+        and is waited for.
+        """
         if self._home is None:
             return
-        with (self._home / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+        log = self._home / "log"
+        deadline = time.monotonic() + _START_SECONDS_MAX
+        process, begins = self._launch(log)
+        while not self._answers():
+            has_ended = process.poll() is not None
+            says = log.read_bytes()[begins:].decode(errors="replace")
+            if time.monotonic() > deadline or (has_ended and _STILL_IN_USE not in says):
+                raise NoServerError(says[-2_000:])
+            time.sleep(0.02)
+            if has_ended:
+                process, begins = self._launch(log)
+
+    def _launch(self, log: Path) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the postmaster; return it, and where in the log it begins to write."""
+        with log.open("ab") as written:
+            begins = written.tell()
+            process = subprocess.Popen(
                 self._arguments,
                 cwd=self._home,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=written,
+                stderr=written,
                 user=_user(),
                 group=_group(),
                 extra_groups=[] if os.geteuid() == 0 else None,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509  (so that whoever started it and was killed leaves no server)
             )
-        deadline = time.monotonic() + _START_SECONDS_MAX
-        while True:
-            try:
-                run_apart(_answers(self.url))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise NoServerError((self._home / "log").read_text()[-2_000:]) from None
-                time.sleep(0.02)
-            else:
-                return
+        self._process = process
+        return process, begins
+
+    def _answers(self) -> bool:
+        try:
+            run_apart(_connected(self.url))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
 
     def kill(self) -> None:
         """End the postmaster with SIGKILL and reap it. ``start`` brings it back with its data."""
@@ -268,7 +287,7 @@ async def _promoted(url: str) -> None:
         await connection.close()
 
 
-async def _answers(url: str) -> None:
+async def _connected(url: str) -> None:
     # When a starting server hangs up, the driver leaves a future behind, of which the loop would tell at an odd time.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _told: None)
     connection = await asyncpg.connect(url, timeout=5)

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import asyncpg
+import psycopg
 import pytest
 
 from rota.errors import StoreBusyError, StoreUnavailableError
@@ -71,6 +73,33 @@ async def test_a_restart_is_not_noticed_by_those_who_come_after(fragile: Postgre
     states = [await store.states(tokens[start : start + 1_000]) for start in range(0, len(tokens), 1_000)]
     assert sum(map(len, states)) == len(tokens)
     await store.close()
+
+
+def test_a_killed_server_starts_when_its_back_ends_are_gone(fragile: PostgresServer) -> None:
+    """On a busy machine they outlive it for a moment, and no postmaster starts beside them."""
+    assert fragile._home is not None
+    log, left = fragile._home / "log", psycopg.connect(fragile.url)
+    before = log.read_text().count("is still in use")
+    is_over = threading.Event()
+
+    def holds_out() -> None:
+        while log.read_text().count("is still in use") == before and not is_over.wait(0.01):
+            pass
+        os.kill(left.info.backend_pid, signal.SIGCONT)
+
+    os.kill(left.info.backend_pid, signal.SIGSTOP)
+    fragile.kill()
+    holding_out = threading.Thread(target=holds_out)
+    holding_out.start()
+    try:
+        fragile.start()
+    finally:
+        is_over.set()
+        holding_out.join()
+
+    left.close()
+    psycopg.connect(fragile.url).close()
+    assert log.read_text().count("is still in use") > before
 
 
 async def test_a_server_that_stays_away_is_told_soon(fragile: PostgresServer) -> None:
