@@ -102,6 +102,21 @@ async def test_a_suspect_of_an_unknown_task_waits_for_who_knows_it(shop: Shop) -
     assert tokens(await (await shop.worker(is_alone=True)).claim_alone()) == [known]
 
 
+async def test_suspects_that_only_others_could_run_hide_none(shop: Shop) -> None:
+    """A release that crashed a hundred jobs was taken back: nobody knows their task, and the next suspect is known."""
+    unknown = await shop.submit(*[shop.job(task="fry") for _ in range(100)])
+    for _ in range(2):
+        victim = await shop.worker(tasks=["fry"])
+        assert len(await victim.claim(limit=100)) == 100
+        await shop.lose(victim, running=unknown)
+    known, elsewhere = await shop.suspect(shop.job()), await shop.suspect(shop.job(queue="letters"))
+
+    assert [row.token for row in await shop.store.alone([OVENS], [BAKE])] == [known]
+    assert [row.token for row in await shop.store.alone(["letters"])] == [elsewhere]
+    assert [row.token for row in await shop.store.alone(tasks=[BAKE])] == [known, elsewhere]
+    assert len(await shop.store.alone()) == 100
+
+
 async def test_a_suspect_that_succeeds_is_innocent(shop: Shop) -> None:
     """Two bad neighbours in a row, and yet nothing was wrong with it."""
     token = await shop.suspect(shop.job())

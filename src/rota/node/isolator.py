@@ -91,7 +91,11 @@ class Isolator:
         own = [worker for worker in (await self._store.membership()).workers if worker.node_id == self._crew.node_id]
         if own:
             self._served = Served.by(own)
-        return frozenset(row.token for row in rows if self._served.covers(row))
+        served = self._served
+        if not any(map(served.covers, rows)):
+            # The list is short: those that only others could run must not hide what this node could.
+            rows = await self._store.alone(served.queues, served.tasks)
+        return frozenset(row.token for row in rows if served.covers(row))
 
     async def _pause(self, seconds: float) -> None:
         if self._ending.is_set():
@@ -110,8 +114,8 @@ class Served:
     """
 
     def __init__(self, queues: Collection[str] = (), tasks: Collection[str] = ()) -> None:
-        self._queues = frozenset(queues)
-        self._tasks = frozenset(tasks)
+        self.queues = frozenset(queues)
+        self.tasks = frozenset(tasks)
 
     @classmethod
     def by(cls, workers: Collection[WorkerRow]) -> Served:
@@ -121,4 +125,4 @@ class Served:
 
     def covers(self, row: AloneRow) -> bool:
         """Whether one of them could run this job."""
-        return row.queue in self._queues and row.task in self._tasks
+        return row.queue in self.queues and row.task in self.tasks

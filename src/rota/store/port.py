@@ -531,8 +531,10 @@ class Reading(Protocol):
         """Return how many finished jobs are kept, by state."""
         ...
 
-    async def alone(self) -> Sequence[AloneRow]:
-        """Return up to 100 suspects that wait to run alone, oldest first."""
+    async def alone(
+        self, queues: Collection[str] | None = None, tasks: Collection[str] | None = None
+    ) -> Sequence[AloneRow]:
+        """Return up to 100 suspects that wait to run alone, oldest first; of these queues and tasks (``None``: of all)."""
         ...
 
     async def ready_elsewhere(

@@ -5,7 +5,7 @@ What a call does to a job is tested on the real engines (tests/contract); nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rota.errors import StoreBusyError
@@ -74,9 +74,15 @@ class ScriptedStore:
         self.blames.append(blame)
         return self.releases.pop(0) if self.releases else released()
 
-    async def alone(self) -> Sequence[AloneRow]:
+    async def alone(
+        self, queues: Collection[str] | None = None, tasks: Collection[str] | None = None
+    ) -> Sequence[AloneRow]:
         self._ask("alone")
-        return list(self.suspects)
+        return [
+            row
+            for row in self.suspects
+            if (queues is None or row.queue in queues) and (tasks is None or row.task in tasks)
+        ][:100]
 
 
 def released(*tokens: bytes, is_complete: bool = True) -> Released:

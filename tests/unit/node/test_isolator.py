@@ -88,6 +88,18 @@ async def test_a_suspect_that_no_worker_here_could_run_is_left_to_others() -> No
     assert crew.started == []
 
 
+async def test_a_hundred_that_only_others_could_run_hide_none() -> None:
+    """The list of suspects is short, and older ones come first on it."""
+    store = ScriptedStore()
+    store.workers = [worker(11, 1)]
+    store.suspects = [*[AloneRow(b"yet another of16", "mail", "shred")] * 100, SUSPECT]
+    crew = Crew(store, runs_it=True)
+
+    await kept(store, crew, 6)
+
+    assert crew.started == ["node1/alone"]
+
+
 async def test_what_is_known_of_the_workers_outlives_them() -> None:
     """The killer took the only worker; who could run it alone is known from before."""
     store = ScriptedStore()

@@ -61,9 +61,12 @@ class PostgresReading(Subject):
         """Return how many finished jobs are kept, by state."""
         return {State(state): count for state, count in await self._server.call("count_finished", writes=False)}
 
-    async def alone(self) -> Sequence[AloneRow]:
-        """Return up to 100 suspects that wait to run alone, oldest first."""
-        return [AloneRow(*record) for record in await self._server.call("list_alone", writes=False)]
+    async def alone(
+        self, queues: Collection[str] | None = None, tasks: Collection[str] | None = None
+    ) -> Sequence[AloneRow]:
+        """Return up to 100 suspects that wait to run alone, oldest first; see the port."""
+        asked = [None if names is None else list(names) for names in (queues, tasks)]
+        return [AloneRow(*record) for record in await self._server.call("list_alone", *asked, writes=False)]
 
     async def ready_elsewhere(
         self, queue_id: int, slots: Collection[int], *, keyed_before: int, limit: int = 64

@@ -84,11 +84,12 @@ def finished_counts(db: apsw.Connection) -> Mapping[State, int]:
     return {FinalState(state).state: count for state, count in db.execute(SQL["count_finished"])}
 
 
-def alone(db: apsw.Connection) -> Sequence[AloneRow]:
-    """Return suspects that wait to run alone, oldest first."""
+def alone(db: apsw.Connection, queues: Collection[str] | None, tasks: Collection[str] | None) -> Sequence[AloneRow]:
+    """Return suspects that wait to run alone, oldest first; of these queues and tasks (``None``: of all)."""
+    asked = [None if names is None else msgspec.json.encode(list(names)).decode() for names in (queues, tasks)]
     return [
         AloneRow(token=token, queue=queue, task=task)
-        for token, queue, task in db.execute(SQL["list_alone"], (ALONE_MAX,))
+        for token, queue, task in db.execute(SQL["list_alone"], (ALONE_MAX, *asked))
     ]
 
 

@@ -301,9 +301,11 @@ class SqliteStore:
         """Return how many finished jobs are kept, by state."""
         return await self._read(reading.finished_counts)
 
-    async def alone(self) -> Sequence[AloneRow]:
-        """Return suspects that wait to run alone, oldest first."""
-        return await self._read(reading.alone)
+    async def alone(
+        self, queues: Collection[str] | None = None, tasks: Collection[str] | None = None
+    ) -> Sequence[AloneRow]:
+        """Return up to 100 suspects that wait to run alone, oldest first; see the port."""
+        return await self._read(lambda db: reading.alone(db, queues, tasks))
 
     async def ready_elsewhere(
         self, queue_id: int, slots: Collection[int], *, keyed_before: int, limit: int = 64
