@@ -132,6 +132,19 @@ async def test_pruning_goes_in_portions(shop: Shop) -> None:
     assert [await shop.store.prune(shop.at(0), limit=5) for _ in range(4)] == [5, 5, 2, 0]
 
 
+async def test_what_a_clock_that_was_ahead_settled_holds_up_nothing(shop: Shop) -> None:
+    """The host's clock stood in another year for a while: those jobs will be kept long, the others must not be."""
+    shop.clock.jump(400 * DAY)
+    await shop.submit(*[shop.job() for _ in range(20)])
+    await (await shop.worker()).work()
+    shop.clock.jump(-400 * DAY)
+    await shop.submit(*[shop.job() for _ in range(3)])
+    await (await shop.worker()).work()
+    shop.clock.advance(2 * DAY)
+
+    assert await shop.store.prune(shop.at(0), limit=5) == 3
+
+
 async def test_partitions_may_be_tended_at_any_time(shop: Shop) -> None:
     """Whoever keeps the house does it every minute, and a new keeper at once; nothing that is kept goes by it."""
     before, waiting = await shop.submit(shop.job("mitte"), shop.job("mitte"))

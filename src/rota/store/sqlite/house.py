@@ -73,6 +73,7 @@ class Pruning:
     def __init__(self, settled_before: int, limit: int, now: int) -> None:
         self._settled_before = settled_before
         self._limit = limit
+        self._now = now
         self._token_before = first_token_at(now // 1_000 - _YOUNG_MS)
 
     def look(self, db: apsw.Connection) -> Any:
@@ -92,7 +93,7 @@ class Pruning:
         return len(rows)
 
     def _rows(self, db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:
-        asked = (self._settled_before, self._token_before, limit, 2 * self._limit)
+        asked = (self._settled_before, self._token_before, limit, 2 * self._limit, self._now)
         return fetch(db, SQL["prunable"], asked)
 
 
