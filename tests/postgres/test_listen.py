@@ -233,3 +233,24 @@ async def _listening(through: Through) -> AsyncIterator[Any]:
         yield count
     finally:
         await connection.close()
+
+
+async def test_a_listener_that_fails_does_not_end_the_hearing(
+    server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw, in code that was told: it is logged, and what comes later is heard."""
+    async with open_through(server) as through:
+        heard: list[Wake] = []
+
+        def listener(wake: Wake) -> None:
+            heard.append(wake)
+            if len(heard) == 1:
+                raise LookupError("not foreseen")
+
+        stop = through.store.listen("worker-1", listener)
+        async with asyncio.timeout(PATIENCE_S):
+            while len(heard) < 2:
+                await asyncio.sleep(0.001)
+        stop()
+
+    assert "not foreseen" in caplog.text

@@ -64,6 +64,8 @@ class Ear:
                     await self._look()
             except (StoreError, *DRIVER_ERRORS) as problem:
                 _log.debug("the connection that listens was lost: %s", problem)
+            except Exception:  # Whatever it is: who hears nothing finds out late, and nobody would know why.
+                _log.exception("hearing was ended by an error that was not foreseen; it begins again")
             self._failures += 1
             await asyncio.sleep(store_pause_s(self._failures, self._server.entropy))
 
