@@ -122,6 +122,15 @@ def test_without_an_annotation_a_value_arrives_equal_or_is_refused(thing: Any) -
     assert same(thing, read)
 
 
+@given(things=st.lists(ANYTHING, min_size=1, max_size=4))
+def test_a_batch_is_written_as_its_jobs_one_by_one_or_not_at_all(things: list[Any]) -> None:
+    """The quick way of a batch must let nothing through that a single job would be refused for."""
+    together = KEEP.encode_singles(things)
+
+    if together is not None:
+        assert list(zip(*together, strict=True)) == [KEEP.encode_single(thing) for thing in things]
+
+
 def same(given_value: Any, read: Any) -> bool:
     """Whether two values are equal, taking a tuple for a list."""
     if isinstance(given_value, (list, tuple)):

@@ -51,11 +51,12 @@ class Definition:
             InvalidArgumentsError: The rule raised, or returned something that cannot be a key.
             LimitError: The key is too long.
         """
-        if self.key is None or isinstance(self.key, str):
-            return self.key
+        rule = self.key
+        if rule is None or isinstance(rule, str):
+            return rule
         args, kwargs = call
         try:
-            key = self.key(*args, **kwargs)
+            key = rule(*args, **kwargs)
         except Exception as error:
             raise InvalidArgumentsError(
                 f"task {self.name}: its key rule raised {type(error).__name__}: {error}. Nothing was written. The rule gets "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rota.app.call import Call
@@ -11,7 +12,7 @@ from rota.model.job import NewJob
 from rota.model.shape import Call as Arguments
 from rota.runtime.entropy import draw_tokens
 from rota.submit.check import check_batch
-from rota.submit.terms import Terms, Unset, new_job
+from rota.submit.terms import Terms, Unset, new_job, new_jobs
 
 if TYPE_CHECKING:
     from rota.app.definition import Definition
@@ -64,23 +65,31 @@ class Drafts:
         """
         calls = self._list_of(calls)
         check_batch(len(calls))
+        if not calls:
+            return []
         if self._terms.token is not None and len(calls) > 1:
             raise UsageError(
                 f"task {self._definition.name}: options(token=…) names one job, and the batch has {len(calls):,}. Nothing "
                 "was written. Submit jobs with tokens of their own one by one."
             )
         times = self._times()
-        encoded: list[tuple[bytes, Arguments]] = []
+        payloads, arguments = self._encode_all(calls)
+        return self._jobs(payloads, arguments, times)
+
+    def _encode_all(self, calls: list[Any]) -> tuple[Sequence[bytes], Iterable[Arguments]]:
+        if self._takes_one and not any([isinstance(call, Call) for call in calls]):  # noqa: C419 - a third quicker
+            encoded = self._definition.codec.encode_singles(calls)
+            if encoded is not None:
+                return encoded
+        payloads: list[bytes] = []
+        arguments: list[Arguments] = []
         encode, single = self._encode, self._single()
-        try:
+        with _naming(payloads):
             for call in calls:
-                one = encode(call.args, call.kwargs) if isinstance(call, Call) else single(call)
-                encoded.append(one)  # its length says which one failed
-            return self._jobs(encoded, times)
-        except RotaError as error:
-            index = error.facts.setdefault("index", len(encoded))
-            error.message = f"job {index} of the batch, counted from 0: {error.message}"
-            raise
+                payload, read = encode(call.args, call.kwargs) if isinstance(call, Call) else single(call)
+                payloads.append(payload)
+                arguments.append(read)
+        return payloads, arguments
 
     def _list_of(self, calls: Iterable[Any]) -> list[Any]:
         if isinstance(calls, Iterable) and not isinstance(calls, (str, bytes, Mapping)):
@@ -97,27 +106,22 @@ class Drafts:
         due_at, expires_at = self._times()
         return new_job(self._definition.name, payload, key, token, terms, due_at=due_at, expires_at=expires_at)
 
-    def _jobs(self, encoded: list[tuple[bytes, Arguments]], times: tuple[int | None, int | None]) -> list[NewJob]:
-        terms, name = self._terms, self._definition.name
+    def _jobs(
+        self, payloads: Sequence[bytes], arguments: Iterable[Arguments], times: tuple[int | None, int | None]
+    ) -> list[NewJob]:
+        terms = self._terms
         due_at, expires_at = times
-        tokens = draw_tokens(self._app._entropy, len(encoded)) if terms.token is None else [terms.token]
-        keys = self._keys(encoded) if isinstance(terms.key, Unset) else [terms.key] * len(encoded)
-        return [
-            new_job(name, payload, key, token, terms, due_at=due_at, expires_at=expires_at)
-            for token, key, (payload, _) in zip(tokens, keys, encoded, strict=True)
-        ]
+        key = self._definition.key if isinstance(terms.key, Unset) else terms.key
+        keys = self._keys(arguments) if callable(key) else [key] * len(payloads)
+        tokens = draw_tokens(self._app._entropy, len(payloads)) if terms.token is None else [terms.token]
+        return new_jobs(self._definition.name, payloads, keys, tokens, terms, due_at=due_at, expires_at=expires_at)
 
-    def _keys(self, encoded: list[tuple[bytes, Arguments]]) -> list[str | None]:
-        rule = self._definition.key
-        if rule is None or isinstance(rule, str):
-            return [rule] * len(encoded)
+    def _keys(self, arguments: Iterable[Arguments]) -> list[str | None]:
         keys: list[str | None] = []
-        try:
-            for _, call in encoded:
-                keys.append(self._definition.key_of(call))
-        except RotaError as error:
-            error.facts["index"] = len(keys)
-            raise
+        key_of = self._definition.key_of
+        with _naming(keys):
+            for call in arguments:
+                keys.append(key_of(call))  # noqa: PERF401 - their number says which one failed
         return keys
 
     def _times(self) -> tuple[int | None, int | None]:
@@ -133,3 +137,14 @@ class Drafts:
             f"a bare value stands for the one argument of a task, and {self._definition.codec.signature} takes others. "
             f"Nothing was written. Write {self._definition.name}.call(…) for each job of the batch."
         )
+
+
+@contextmanager
+def _naming(done: list[Any]) -> Iterator[None]:
+    """Say of an error which job of the batch it is about: the one after those that are done."""
+    try:
+        yield
+    except RotaError as error:
+        index = error.facts["index"] = len(done)
+        error.message = f"job {index} of the batch, counted from 0: {error.message}"
+        raise

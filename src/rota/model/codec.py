@@ -18,7 +18,8 @@ Invariants, each with the test that holds it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -80,6 +81,21 @@ class Codec:
     def encode_single(self, value: Any) -> tuple[bytes, Call]:
         """Do the same for a call with the first argument alone, which must be enough."""
         return self._encode({self.signature.names[0]: value})
+
+    def encode_singles(self, values: list[Any]) -> tuple[list[bytes], Iterable[Call]] | None:
+        """Do ``encode_single`` for a batch, each step for all.
+
+        Returns ``None`` if something is wrong: ``encode_single`` finds which, and the words for it.
+        """
+        name = self.signature.names[0]
+        try:
+            payloads = [_ENCODE({name: value}) for value in values]
+            read = list(map(self._decode, payloads))
+            if list(map(attrgetter(name), read)) != values or max(map(len, payloads)) > self.payload_bytes_max:
+                return None
+        except Exception:  # as in _encode_good
+            return None
+        return payloads, map(self._call, read)
 
     def _encode(self, given: Mapping[str, Any]) -> tuple[bytes, Call]:
         return self._encode_good(given) or self._encode_carefully(given)

@@ -8,6 +8,8 @@ Never ``hash()``: it differs from process to process.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from rota.model.limits import HASH_BITS, SLOT_COUNT
@@ -19,6 +21,12 @@ def hash16(key: str | None, token: bytes) -> int:
     """Return the 16 bits that place a job: of its key if it has one, else of its token. The same on every machine."""
     data = token if key is None else key.encode()
     return int.from_bytes(blake2b(data, digest_size=2).digest(), "big")
+
+
+def hashes16(keys: Sequence[str | None], tokens: Sequence[bytes]) -> Sequence[int]:
+    """Return ``hash16`` of many jobs, in order."""
+    placed = [token if key is None else key.encode() for key, token in zip(keys, tokens, strict=True)]
+    return struct.unpack(f">{len(placed)}H", b"".join([blake2b(data, digest_size=2).digest() for data in placed]))
 
 
 def slot_of(hash_bits: int) -> int:

@@ -6,7 +6,7 @@ import os
 import random
 import threading
 import weakref
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from rota.model.token import TokenBytes
 from rota.runtime.clock import Clock
@@ -65,7 +65,10 @@ class SystemEntropy:
         """Return ``count`` new UUIDv7s, each higher than the one before; the clock is read once."""
         with self._lock:
             self._look_at_clock()
-            return [self._next() for _ in range(count)]
+            head, low, draw = self._head, self._low, self._random.getrandbits
+            made = [head + (low := low + 1 + draw(24)).to_bytes(8, "big") for _ in range(count)]
+            self._low = low
+            return cast("list[TokenBytes]", made)
 
     def _look_at_clock(self) -> None:
         now = self._clock.now_us() // 1_000

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import repeat
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -14,7 +16,7 @@ from rota.model.job import JSON_CODEC, NewJob
 from rota.model.limits import DELAY_DAYS_MAX
 from rota.model.meta import Overrides, numbers_of
 from rota.model.retry import Retry
-from rota.model.slot import hash16
+from rota.model.slot import hash16, hashes16
 from rota.submit.check import (
     check_key,
     check_name,
@@ -135,7 +137,7 @@ def new_job(
     due_at: int | None,
     expires_at: int | None,
 ) -> NewJob:
-    """Return a job as the store takes it. By position: this runs for every job of a batch."""
+    """Return a job as the store takes it."""
     return NewJob(
         token,
         terms.queue,
@@ -149,6 +151,36 @@ def new_job(
         terms.meta,
         JSON_CODEC,
         terms.token is None,
+    )
+
+
+def new_jobs(
+    task: str,
+    payloads: Sequence[bytes],
+    keys: Sequence[str | None],
+    tokens: Sequence[bytes],
+    terms: Terms,
+    *,
+    due_at: int | None,
+    expires_at: int | None,
+) -> list[NewJob]:
+    """Return the jobs of a batch, in order."""
+    return list(
+        map(
+            NewJob,
+            tokens,
+            repeat(terms.queue),
+            repeat(task),
+            payloads,
+            hashes16(keys, tokens),
+            keys,
+            repeat(terms.priority),
+            repeat(due_at),
+            repeat(expires_at),
+            repeat(terms.meta),
+            repeat(JSON_CODEC),
+            repeat(terms.token is None),
+        )
     )
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from rota.model.limits import HASH_BITS, PRIORITY_MAX, PRIORITY_MIN, SLOT_COUNT
-from rota.model.slot import hash16, place_of, slot_of
+from rota.model.slot import hash16, hashes16, place_of, slot_of
 
 TOKEN = bytes.fromhex("0198c2f17b3a7cc080003d2f5e6a7b8c")
 
@@ -23,6 +23,12 @@ def test_a_key_has_the_same_bits_on_every_machine(key: str | None, bits: int) ->
 def test_a_job_without_a_key_is_placed_by_its_token() -> None:
     assert hash16(None, TOKEN) != hash16(None, TOKEN[:-1] + b"\0")
     assert hash16("mitte", TOKEN) == hash16("mitte", b"\0" * 16)
+
+
+def test_a_batch_is_placed_as_its_jobs_one_by_one() -> None:
+    assert list(hashes16(["mitte", None, "köln"], [TOKEN] * 3)) == [
+        hash16(key, TOKEN) for key in ("mitte", None, "köln")
+    ]
 
 
 def test_a_slot_is_the_top_of_the_bits() -> None:

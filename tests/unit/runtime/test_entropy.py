@@ -35,6 +35,15 @@ def test_tokens_rise_within_a_millisecond(clock: ManualClock) -> None:
     assert {token_ms(token) for token in tokens} == {clock.now_us() // 1_000}
 
 
+def test_tokens_of_a_batch_rise_with_those_before_and_after(clock: ManualClock) -> None:
+    entropy = SystemEntropy(clock)
+
+    tokens = [entropy.token(), *entropy.tokens(1_000), entropy.token(), *entropy.tokens(10)]
+
+    assert all(is_token(token) for token in tokens)
+    assert all(one < other for one, other in pairwise(tokens))
+
+
 def test_tokens_rise_also_when_the_clock_goes_back(clock: ManualClock) -> None:
     entropy = SystemEntropy(clock)
     before = [entropy.token() for _ in range(10)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import apsw
@@ -16,7 +17,8 @@ import msgspec
 
 from rota.errors import InvalidTokenError, QueueFullError, TokenReusedError
 from rota.model.job import NewJob
-from rota.model.limits import TOKEN_SKEW_MS_MAX
+from rota.model.limits import SLOT_COUNT, TOKEN_SKEW_MS_MAX
+from rota.model.slot import place_of
 from rota.model.token import first_token_at, is_token, token_ms, token_text
 from rota.store.port import Submitted, Wake, Woken
 from rota.store.sqlite.bulk import run_rows, texts
@@ -38,6 +40,7 @@ Line = tuple[int, str]
 """A queue and a key."""
 _SEQ, _TOKEN, _QUEUE, _HASH, _PRIORITY, _KEY, _DUE, _PAYLOAD, _READY = 0, 1, 2, 4, 5, 6, 7, 12, 14
 """Where things are in a row for ``insert_job``."""
+_PRIORITY_OF: Final = itemgetter(_PRIORITY)
 
 
 class NotOnlyNew(Exception):
@@ -86,7 +89,7 @@ class Submission:
         self._refuse_if_full(tally.too_full(db, last, self.waiting_max), rows)
         told = self.woken(rows, woken)
         if told:
-            news.tell(Wake(woken=told))
+            news.tell(Wake(woken=told, is_staged=are_staged(rows)))
         return Submitted(duplicates=duplicates, woken=told)
 
     def lines(self) -> set[Line]:
@@ -123,13 +126,11 @@ class Submission:
     def woken(self, rows: Sequence[Row], woken: WokenSlots) -> list[Woken]:
         """Return the slots of what can be claimed now or soon."""
         latest = self.now + SOON_US
-        lowest: dict[tuple[int, int, int], int] = {}
-        # Of a slot and a priority the lowest number counts, and is written last.
-        for row in reversed(rows):
-            if row[_READY] or (row[_DUE] is not None and row[_DUE] <= latest):
-                lowest[row[_QUEUE], row[_HASH] >> _SHIFT, row[_PRIORITY]] = row[_SEQ]
-        for where, seq in lowest.items():
-            woken.add(*where, seq)
+        told = [row for row in reversed(rows) if row[_READY] or (row[_DUE] is not None and row[_DUE] <= latest)]
+        told.sort(key=_PRIORITY_OF)
+        # Of a slot the first in line counts, and is written last.
+        first = {row[_QUEUE] * SLOT_COUNT + (row[_HASH] >> _SHIFT): row for row in told}
+        woken.add_all({where: place_of(row[_PRIORITY], row[_SEQ]) for where, row in first.items()})
         return woken.list()
 
     def _refuse_if_full(self, unfinished: Mapping[int, int], rows: Sequence[Row]) -> None:
@@ -244,8 +245,13 @@ def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submi
     ]
     told = [woken for reply in replies for woken in reply.woken]
     if told:
-        news.tell(Wake(woken=told))
+        news.tell(Wake(woken=told, is_staged=are_staged(rows)))
     return replies
+
+
+def are_staged(rows: Iterable[Row]) -> bool:
+    """Whether none of these jobs will have to be made ready."""
+    return all([row[_DUE] is None for row in rows])  # noqa: C419 - a third quicker
 
 
 @lru_cache(4)

@@ -12,6 +12,7 @@ from typing import Final
 import apsw
 import msgspec
 
+from rota.model.limits import SLOT_COUNT
 from rota.model.slot import place_of
 from rota.store.port import Woken
 from rota.store.sqlite.bulk import numbers
@@ -25,23 +26,34 @@ decode = msgspec.json.decode
 
 
 class WokenSlots:
-    """Slots in which something became claimable, each with its lowest place."""
+    """Slots in which something became claimable, each with its lowest place.
+
+    Queue and slot are kept as one number, since tuples take long to make and to sort, and this runs for every job of a batch.
+    """
 
     __slots__ = ("_places",)
 
     def __init__(self) -> None:
-        self._places: dict[tuple[int, int], int] = {}
+        self._places: dict[int, int] = {}
 
     def add(self, queue_id: int, slot: int, priority: int, seq: int) -> None:
         """Note that this job became claimable."""
         place = place_of(priority, seq)
-        known = self._places.get((queue_id, slot))
+        where = queue_id * SLOT_COUNT + slot
+        known = self._places.get(where)
         if known is None or place < known:
-            self._places[queue_id, slot] = place
+            self._places[where] = place
+
+    def add_all(self, places: dict[int, int]) -> None:
+        """Take these lowest places, by ``queue_id * SLOT_COUNT + slot``."""
+        for where, place in self._places.items():
+            places[where] = min(place, places.get(where, place))
+        self._places = places
 
     def list(self) -> list[Woken]:
         """Return them by queue and slot."""
-        return [Woken(queue_id, slot, place) for (queue_id, slot), place in sorted(self._places.items())]
+        places = self._places
+        return [Woken(where // SLOT_COUNT, where % SLOT_COUNT, places[where]) for where in sorted(places)]
 
 
 def stage_keys(db: apsw.Connection, queue_id: int, keys: str, now: int, woken: WokenSlots) -> int:
