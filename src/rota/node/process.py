@@ -15,12 +15,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from rota.node import child
+from rota.node.last_lines import LastLines
 from rota.node.order import WorkerStart
 from rota.worker.running import RunningTable
 
@@ -30,8 +30,6 @@ PROOF_VARIABLE = "ROTA_PROOF"
 _POLL_S = 0.05
 _GROUP_S = 0.5
 _TAIL_BYTES = 4_096
-_LOG_BYTES_MAX = 1_048_576
-"""What is passed on of a kept log: all of it might not fit into the memory of the supervisor, which must not die of a job."""
 
 
 class Ending(Struct, frozen=True):
@@ -77,7 +75,7 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, popen: subprocess.Popen[bytes], start: WorkerStart, table: RunningTable, log_path: str | None
+        self, popen: subprocess.Popen[bytes], start: WorkerStart, table: RunningTable, log: LastLines | None
     ) -> None:
         self.pid = popen.pid
         self.name = start.order.name
@@ -85,7 +83,7 @@ class WorkerProcess:
         self.table = table
         self._concurrency = start.order.concurrency
         self._popen = popen
-        self._log_path = log_path
+        self._log = log
         self._descriptor = _open_pidfd(popen.pid)
         self._born = asyncio.get_running_loop().time()
         self._killed_why: str | None = None
@@ -101,25 +99,27 @@ class WorkerProcess:
         Args:
             start: What the process is told. Its running table is made here.
             module: Where its ``main`` is.
-            keeps_log: Write its standard error to a file, of which ``Ending.last_lines`` tells the end.
+            keeps_log: Read its standard error, of which ``Ending.last_lines`` tells the end.
 
         Raises:
             OSError: No process can be started.
         """
         order = start.order
         table = RunningTable.create(order.table, order.concurrency)
-        log_path = order.table + ".log" if keeps_log else None
-        with contextlib.ExitStack() as files:
-            log = None if log_path is None else files.enter_context(Path(log_path).open("wb"))
+        log = LastLines() if keeps_log else None
+        try:
             popen = subprocess.Popen(
                 child_argv(module, signal.SIGKILL, order.name),
                 stdin=subprocess.PIPE,
-                stderr=log,
+                stderr=None if log is None else log.inlet,
                 env=os.environ | {PROOF_VARIABLE: order.proof},
                 process_group=0,
             )
+        finally:
+            if log is not None:
+                log.close_inlet()
         hand_over(popen, msgspec.json.encode(start))
-        return cls(popen, start, table, log_path)
+        return cls(popen, start, table, log)
 
     def tell(self, number: signal.Signals) -> None:
         """Send a signal to the process itself, such as SIGTERM to ask it to end."""
@@ -183,23 +183,13 @@ class WorkerProcess:
             await asyncio.sleep(0.005)
 
     def _take_log(self) -> str:
-        if self._log_path is None:
+        if self._log is None:
             return ""
-        text = _end_of(Path(self._log_path))
-        with contextlib.suppress(OSError):
-            Path(self._log_path).unlink()
+        text = self._log.take()
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text.decode(errors="replace"))
             sys.stderr.flush()
         return text[-_TAIL_BYTES:].decode(errors="replace")
-
-
-def _end_of(log: Path) -> bytes:
-    """Return the end of what a process wrote. A job may write without end, or somebody may have tidied the file away."""
-    with contextlib.suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES_MAX))
-        return file.read(_LOG_BYTES_MAX)
-    return b""
 
 
 def child_argv(module: str, number: signal.Signals, *labels: str) -> list[str]:

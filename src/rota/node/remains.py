@@ -52,5 +52,5 @@ def remains_of(table: RunningTable) -> Remains:
 def remove_remains(folder: str, proof: str) -> None:
     """Remove the files. Safe to call twice."""
     path = table_path(folder, proof)
-    for end in ("", WILL, WILL + ".draft", ".log"):
+    for end in ("", WILL, WILL + ".draft"):
         Path(path + end).unlink(missing_ok=True)

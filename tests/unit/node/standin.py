@@ -49,6 +49,21 @@ def segfault(table: RunningTable) -> None:
     ctypes.string_at(0)
 
 
+def babble(table: RunningTable) -> None:
+    """Write three million bytes and some last words, and die."""
+    sys.stderr.write("x" * 3_000_000 + "my last words\n")
+    sys.stderr.flush()
+    os._exit(7)
+
+
+def babble_by_another(table: RunningTable) -> None:
+    """Leave a process outside of the group that goes on writing for a long while, and die."""
+    command = [sys.executable, "-c", "import time\nwhile True: print('still here', flush=True), time.sleep(0.001)"]
+    babbler = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
+    Path(table.path + ".child").write_text(str(babbler.pid))
+    os._exit(7)
+
+
 def leave_a_child(table: RunningTable) -> None:
     """Start a process that would outlive this one, and die."""
     child = subprocess.Popen(["sleep", "600"])
@@ -65,6 +80,8 @@ BEHAVIOURS: dict[str, Callable[[RunningTable], int | None]] = {
     "wait": wait_for_ever,
     "term": end_on_sigterm,
     "segfault": segfault,
+    "babble": babble,
+    "babble-on": babble_by_another,
     "leave": leave_a_child,
     "write": write_for_ever,
     "exit": lambda table: 5,
