@@ -139,6 +139,14 @@ class NoWriter(Writer):
         """
         self.call_inline()
 
+    async def call_from_idle(self, *_: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            StoreReadOnlyError: Always.
+        """
+        self.call_inline()
+
     def call_inline(self, *_: Any) -> NoReturn:
         """Refuse.
 

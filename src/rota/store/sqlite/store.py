@@ -44,7 +44,7 @@ from rota.store.port import (
     WorkerRow,
 )
 from rota.store.sqlite import backup, change, claims, doctor, house, intake, listing, members, names, reading
-from rota.store.sqlite.candidates import Wanted
+from rota.store.sqlite.candidates import FEW_SLOTS, Wanted
 from rota.store.sqlite.connection import DURABILITIES, MEMORY, WriteMark
 from rota.store.sqlite.desk import Desk
 from rota.store.sqlite.release import Rescue
@@ -192,11 +192,14 @@ class SqliteStore:
         cursors: Sequence[int] | None = None,
         keyed_before: int | None = None,
         stages: Sequence[int] | None = None,
+        is_idle: bool = False,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots and that nobody holds."""
         at = dict(zip(slots, cursors, strict=True)) if cursors is not None and any(cursors) else None
         wanted = Wanted(queue_id=queue_id, slots=slots, limit=limit, cursors=at, keyed_before=keyed_before)
         call = claims.ClaimCall(worker, wanted, tasks, stages=stages is None or bool(stages), now=self._now())
+        if is_idle and not self._is_inline and len(slots) <= FEW_SLOTS:
+            return await self._desk.writer.call_from_idle(call.write, call.look)
         return await self._write(call.write, call.look)
 
     async def claim_alone(self, worker: int, tasks: Sequence[int]) -> Claim:

@@ -3,7 +3,8 @@
     async caller ──▶ waiting ──▶ the writer's thread ─┐
     sync caller ───▶ waiting ──▶ its own thread ──────┴─ mutex ─▶ BEGIN IMMEDIATE, each piece in turn, COMMIT ─▶ replies
 
-Why no thread for a synchronous caller: the hop there and back costs as much as the commit. Whoever gets the mutex takes all
+Why no thread for a synchronous caller, nor for the claim of an idle worker's loop: the hop there and back costs as much as the
+commit. Whoever gets the mutex takes all
 that waits, its own piece and everybody else's, so under load the price of one commit is shared by all.
 
 A piece of work is a function of the connection. With company it runs inside a savepoint: if it raises, what it wrote is
@@ -13,6 +14,7 @@ idle worker takes no lock.
 Invariants, each with the test that holds it:
     A piece that fails neither leaves half of its work nor disturbs its company.   tests/unit/store/sqlite/test_writer.py
     A reply comes after its commit, or not at all.                                 tests/unit/store/sqlite/test_writer.py
+    A loop does work itself only where it need not wait for a lock.                tests/unit/store/sqlite/test_writer.py
     After a disk error nothing is written any more, not even at the end.           tests/power/test_disk_errors.py
     A forked child has a connection of its own.                                    tests/unit/store/sqlite/test_fork.py
 """
@@ -30,10 +32,10 @@ from typing import Any, Final, TypeVar, cast
 
 import apsw
 
-from rota.errors import OutcomeUnknownError, RotaError, StoreBrokenError, StoreUnavailableError
+from rota.errors import OutcomeUnknownError, RotaError, StoreBrokenError, StoreBusyError, StoreUnavailableError
 from rota.store.port import Wake
 from rota.store.sqlite.checkpoint import Log
-from rota.store.sqlite.connection import NoMark, WriteMark, let_go
+from rota.store.sqlite.connection import NoMark, WriteMark, busy_handler, let_go
 from rota.store.sqlite.faults import commit_unknown, stops_everything, translate
 from rota.store.sqlite.mend import leave_note
 
@@ -115,6 +117,7 @@ class Writer:
     ) -> None:
         self._db = db
         self._log = Log(db, busy_timeout_ms)
+        self._patience = busy_handler(busy_timeout_ms)
         self._path = path
         self._mark = mark or NoMark()
         self._tell = tell
@@ -142,6 +145,18 @@ class Writer:
                 self._start()
             self._bell.put(True)
         return cast(T, await piece.future)
+
+    async def call_from_idle(self, write: Write[T], look: Look | None = None) -> T:
+        """Do work in the thread of an event loop that has nothing else to do, if no lock must be waited for.
+
+        That saves two changes of thread, which take as long as the work. If there is company or a lock is taken, the
+        writer's thread does it as ever, and the loop goes on meanwhile.
+        """
+        self._refuse_if_closed()
+        piece = Piece(write, look, None)
+        if self._does_alone(piece):
+            return cast(T, piece.reply())
+        return await self.call(write, look)
 
     def call_inline(self, write: Write[T], look: Look | None = None, together: Together | None = None) -> T:
         """Do work in the calling thread, together with whatever waits, and return after its commit."""
@@ -223,6 +238,21 @@ class Writer:
             deliver(batch)
         if self._log.is_due:
             self._move_log()
+
+    def _does_alone(self, piece: Piece) -> bool:
+        """Carry out a piece alone unless something must be waited for; return whether that was done."""
+        news = News()
+        if self._waiting or not self._mutex.acquire(blocking=False):
+            return False
+        try:
+            self._db.set_busy_handler(None)
+            self._carry_out([piece], news)
+        finally:
+            self._db.set_busy_handler(self._patience)
+            self._mutex.release()
+            for wake, but in news.wakes:
+                self._tell(wake, but)
+        return not isinstance(piece.error, StoreBusyError)
 
     def _carry_out(self, batch: list[Piece], news: News) -> None:
         writes = [piece for piece in batch if self._broken is not None or not self._look_first(piece)]
