@@ -34,6 +34,9 @@ CLAIM_BYTES_MAX = 64 * MIB
 _PORTION_JOBS = 50
 """So many of the largest payloads still fit into one value of SQLite's."""
 
+_FEW_JOBS = 4
+"""So many of the largest payloads are within ``CLAIM_BYTES_MAX``: their sizes need not be asked."""
+
 _ALL = 1 << 30
 _PRIORITY = 4
 """Which column of ``read_jobs`` is the priority."""
@@ -88,6 +91,8 @@ class ClaimCall:
             if self._stages:
                 self._stage(db)
             seqs = find_candidates(db, wanted)
+            if len(seqs) <= _FEW_JOBS:
+                return Claim(jobs=take(db, self._worker, seqs, self._now), epoch=epoch, due_in_us=self._due_in_us)
         else:
             seqs = self._candidates
         free = still_claimable(db, seqs)

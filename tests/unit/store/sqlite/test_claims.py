@@ -10,7 +10,7 @@ import pytest
 from rota.model.job import NewJob
 from rota.model.outcome import Kind, Outcome
 from rota.model.state import State
-from rota.store.port import NewNode, NewWorker, Registered
+from rota.store.port import NewNode, NewWorker, Registered, Wake
 from rota.store.sqlite import claims
 from rota.store.sqlite.store import SqliteStore
 
@@ -109,3 +109,31 @@ async def test_a_token_twice_in_one_settle_is_recorded_once(store: SqliteStore, 
     assert list(reply.stale) == []
     counts = await store.finished_counts()
     assert (counts[State.SUCCEEDED], sum(counts.values())) == (1, 1)
+
+
+async def test_news_of_a_job_says_whether_it_must_be_made_ready(store: SqliteStore, new_job: MakeJob) -> None:
+    """What is ready from the start spares its worker a look at what falls due."""
+    told: list[Wake] = []
+    store.listen("worker-1", told.append)
+    soon = store._desk.clock.now_us() + 1_000_000
+
+    for jobs in ([new_job()], [new_job("mitte")], [new_job(due_at=soon)], [new_job(), new_job(due_at=soon)]):
+        await store.submit(jobs)
+        await asyncio.sleep(0)
+
+    assert [(len(wake.woken or ()), wake.is_staged) for wake in told] == [(1, True), (1, True), (1, False), (2, False)]
+
+
+async def test_a_few_jobs_of_few_slots_are_taken_whatever_their_size(store: SqliteStore, new_job: MakeJob) -> None:
+    """An idle worker's claim does not ask for sizes that cannot matter; and never takes what another has."""
+    jobs = [new_job("mitte", payload=b"x" * 1_000)]
+    await store.submit(jobs)
+    worker, other = await hire(store, "mitte"), await hire(store, "wedding")
+    slots = [jobs[0].hash16 >> 6]
+
+    replies = [
+        await store.claim(each.id, each.queue_ids["ovens"], slots, 10, tasks=[1], stages=(), is_idle=True)
+        for each in (worker, other)
+    ]
+
+    assert [[job.token for job in reply.jobs] for reply in replies] == [[jobs[0].token], []]
