@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from rota.model.job import NewJob
 from rota.model.slot import hash16, slot_of
 from rota.model.state import State
 from rota.runtime.clock import SystemClock
-from rota.store.port import Claim, NewNode, NewWorker, Store
+from rota.store.port import NewNode, NewWorker, Store
 from rota.worker.claimer import Claimer
 from rota.worker.order import CLOSED, DRAINED
 from rota.worker.running import RunningTable, counts_in
@@ -289,44 +289,6 @@ async def test_idle_hands_are_counted_and_shown(tmp_path: Path) -> None:
     assert counts is not None
     assert (counts.own, counts.stolen) == (0, 2)
     assert counts.idle_us == kitchen.telemetry.counters["hands.idle_us"] >= 2 * 45_000
-
-
-async def test_a_loop_in_which_a_job_runs_is_not_kept_by_a_claim() -> None:
-    """An idle worker's loop may do the claim itself; one that runs jobs must go on with them."""
-    told: list[tuple[int, bool]] = []
-    running, may_end = 0, asyncio.Event()
-
-    async def bake() -> None:
-        nonlocal running
-        running += 1
-        await may_end.wait()
-        running -= 1
-
-    kitchen = Kitchen.of(bake)
-
-    class Listening:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(kitchen.store, name)
-
-        async def claim(self, *args: Any, is_idle: bool = False, **named: Any) -> Claim:
-            told.append((running, is_idle))
-            return await kitchen.store.claim(*args, is_idle=is_idle, **named)
-
-    worker = await kitchen.worker(store=cast(Store, Listening()))
-    working = asyncio.create_task(worker.run())
-    first = await kitchen.submit(bake)
-    await kitchen.until(lambda: running == 1)
-    before = len(told)
-    second = await kitchen.submit(bake)
-    await kitchen.until(lambda: running == 2)
-    may_end.set()
-    await kitchen.until_settled([*first, *second])
-    worker.drain()
-    await working
-
-    assert told[0] == (0, True)
-    assert (1, False) in told[before:]
-    assert not [is_idle for jobs, is_idle in told if jobs and is_idle]
 
 
 async def test_jobs_of_a_task_that_only_one_worker_knows_are_run_by_it() -> None:

@@ -14,7 +14,7 @@ idle worker takes no lock.
 Invariants, each with the test that holds it:
     A piece that fails neither leaves half of its work nor disturbs its company.   tests/unit/store/sqlite/test_writer.py
     A reply comes after its commit, or not at all.                                 tests/unit/store/sqlite/test_writer.py
-    A loop does work itself only where it need not wait for a lock.                tests/unit/store/sqlite/test_writer.py
+    A loop does work itself only where it need not wait for a lock.                tests/unit/store/sqlite/test_writer_idle.py
     After a disk error nothing is written any more, not even at the end.           tests/power/test_disk_errors.py
     A forked child has a connection of its own.                                    tests/unit/store/sqlite/test_fork.py
 """

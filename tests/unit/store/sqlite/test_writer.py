@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import apsw
@@ -15,64 +14,12 @@ from rota.errors import StoreUnavailableError
 from rota.model.job import NewJob
 from rota.model.state import State
 from rota.store.port import Wake
-from rota.store.sqlite.connection import MEMORY, open_connection
 from rota.store.sqlite.store import SqliteStore
 from rota.store.sqlite.writer import MUST_WRITE, News, Writer
 from tests.unit.store.sqlite.inline import at_once
+from tests.unit.store.sqlite.pieces import Marks, Told, a_writer, note, notes
 
 MakeJob = Callable[..., NewJob]
-
-
-class Marks:
-    """Counts write transactions."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def began(self) -> None:
-        self.calls.append("began")
-
-    def ended(self) -> None:
-        self.calls.append("ended")
-
-
-class Told:
-    """Takes note of wake-ups, and of whether a transaction was open when they were sent."""
-
-    def __init__(self) -> None:
-        self.wakes: list[tuple[Wake, str]] = []
-        self.db: apsw.Connection | None = None
-        self.was_open = False
-
-    def __call__(self, wake: Wake, but: str) -> None:
-        assert self.db is not None
-        self.was_open |= self.db.in_transaction
-        self.wakes.append((wake, but))
-
-
-def a_writer(marks: Marks | None = None, told: Told | None = None) -> tuple[Writer, apsw.Connection]:
-    db = open_connection(MEMORY, busy_timeout_ms=0, durability="full")
-    db.execute("CREATE TABLE notes (text TEXT PRIMARY KEY)")
-    if told is not None:
-        told.db = db
-    return Writer(db, MEMORY, busy_timeout_ms=0, mark=marks, tell=told or (lambda _wake, _but: None)), db
-
-
-def note(text: str, *more: str) -> Callable[[apsw.Connection, News], str]:
-    """Return a piece that writes one text after the other; the same text twice is an error."""
-
-    def write(db: apsw.Connection, _: News) -> str:
-        for each in (text, *more):
-            if each == "!":
-                raise ValueError(text)
-            db.execute("INSERT INTO notes VALUES (?)", (each,))
-        return text
-
-    return write
-
-
-def notes(db: apsw.Connection) -> list[Any]:
-    return [text for (text,) in db.execute("SELECT text FROM notes ORDER BY text")]
 
 
 async def held_up(writer: Writer, *pieces: Callable[[apsw.Connection, News], Any], **more: Any) -> list[Any]:
@@ -303,58 +250,6 @@ def test_an_inline_caller_carries_what_waits() -> None:
     asyncio.run(both())
 
     assert (notes(db), marks.calls) == (["a", "b"], ["began", "ended"])
-    writer.close()
-
-
-async def test_an_idle_loop_does_its_work_itself() -> None:
-    """Two changes of thread would take as long as the work."""
-    marks, told = Marks(), Told()
-    writer, db = a_writer(marks, told)
-    news = Wake(is_epoch=True)
-
-    def write(db: apsw.Connection, wakes: News) -> int:
-        note("a")(db, wakes)
-        wakes.tell(news)
-        return threading.get_ident()
-
-    assert await writer.call_from_idle(write) == threading.get_ident()
-
-    assert (notes(db), marks.calls) == (["a"], ["began", "ended"])
-    assert (told.wakes, told.was_open) == ([(news, "")], False)
-    with pytest.raises(ValueError, match="b"):
-        await writer.call_from_idle(note("b", "!"))
-    assert notes(db) == ["a"]
-    writer.close()
-
-
-async def test_an_idle_loop_waits_for_no_lock(tmp_path: Path) -> None:
-    """Another process may hold it for long; the loop goes on, and its work is done when the lock is free."""
-    path = str(tmp_path / "rota.db")
-    db, stranger = (open_connection(path, busy_timeout_ms=60_000, durability="full") for _ in range(2))
-    db.execute("CREATE TABLE notes (text TEXT PRIMARY KEY)")
-    writer = Writer(db, path, busy_timeout_ms=60_000, mark=None, tell=lambda _wake, _but: None)
-
-    stranger.execute("BEGIN IMMEDIATE")
-    work = asyncio.create_task(writer.call_from_idle(note("a")))
-    await asyncio.sleep(0)
-    stranger.execute("COMMIT")
-
-    assert await work == "a"
-    assert notes(db) == ["a"]
-    writer.close()
-    stranger.close()
-
-
-async def test_an_idle_loop_waits_for_no_thread_of_its_own() -> None:
-    """A commit that is on its way may take long; what comes meanwhile is done with the next."""
-    writer, db = a_writer()
-
-    with writer._mutex:
-        work = asyncio.create_task(writer.call_from_idle(note("a")))
-        await asyncio.sleep(0)
-
-    assert await work == "a"
-    assert notes(db) == ["a"]
     writer.close()
 
 
