@@ -2,13 +2,15 @@
 
     migrate ──▶ lent to a test ──▶ waits while others are lent ──▶ emptied, and found to be as it was made ──▶ lent again
 
-One that a test has built on or taken from (a partition, a function) is not lent again: another is made.
+One that a test has built on or taken from (a partition, a right) is not lent again: another is made. A function counts by what
+it says, so a test may replace one, and put it back.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,9 +26,11 @@ _REST: Final = 3
 
 _BUILT: Final = """
 SELECT array_agg(entry ORDER BY entry)
-  FROM (SELECT format('relation %%s %%s', oid, relname) FROM pg_class WHERE relnamespace = %(schema)s::regnamespace
+  FROM (SELECT format('relation %%s %%s %%s %%s %%s', oid, relname, relacl, reloptions, relnatts)
+          FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)
          UNION ALL
-        SELECT format('function %%s %%s', oid, xmin) FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace) e (entry)
+        SELECT 'function ' || md5((to_jsonb(p) - 'oid')::text)
+          FROM pg_proc p WHERE pronamespace = to_regnamespace(%(schema)s)) e (entry)
 """
 _RELATIONS: Final = """
 SELECT relname FROM pg_class
@@ -45,10 +49,16 @@ class _Made:
 
 
 class Schemas:
-    """The schemas of one server that this process lends."""
+    """The schemas of one server that this process lends.
 
-    def __init__(self, server: PostgresServer) -> None:
+    Args:
+        server: The server.
+        make: Makes a schema of this name at this address.
+    """
+
+    def __init__(self, server: PostgresServer, make: Callable[[str, str], Awaitable[object]] = migrate) -> None:
         self._server = server
+        self._build = make
         self._look = psycopg.connect(server.url, autocommit=True, options="-c lock_timeout=5s")
         self._resting: deque[_Made] = deque()
 
@@ -61,7 +71,7 @@ class Schemas:
 
     def _make(self) -> _Made:
         name = self._server.fresh_schema()
-        run_apart(_migrated(self._server.url, name))
+        run_apart(self._made(name))
         tables, sequences = self._names_in(name, "r", "p"), self._names_in(name, "S")
         # One that refers to another was made after it.
         says = [f"DELETE FROM {table}" for table in reversed(tables)]
@@ -73,6 +83,9 @@ class Schemas:
             value, is_called = self._ask(f"SELECT last_value, is_called FROM {sequence}")
             says.append(f"SELECT setval('{sequence}', {value}, {is_called})")
         return _Made(name, self._built(name), f"BEGIN; {'; '.join(says)}; COMMIT")
+
+    async def _made(self, name: str) -> None:
+        await self._build(self._server.url, name)
 
     def _emptied(self, made: _Made) -> _Made | None:
         """Return it empty, or nothing if it is not what it was, or somebody is still at work in it."""
@@ -97,10 +110,6 @@ class Schemas:
         row = self._look.execute(statement.encode(), values or None).fetchone()
         assert row is not None
         return row
-
-
-async def _migrated(url: str, schema: str) -> None:
-    await migrate(url, schema=schema)
 
 
 @functools.cache

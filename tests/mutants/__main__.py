@@ -70,7 +70,7 @@ def _guards() -> Iterator[Row]:
     for case, guard in GUARDS:
         by = ""
         try:
-            asyncio.run(play(case, server.url, server.fresh_schema(), guard))
+            asyncio.run(play(case, server, guard))
         except FAILURES:
             by = case.name
         except Exception as problem:  # A mistake in the mutant, or in the case: nobody's credit.

@@ -9,7 +9,8 @@ from msgspec import structs
 
 from rota.errors import StoreBusyError
 from rota.model.job import NewJob
-from tests.postgres.stepper import Mutant, Stage
+from tests.postgres.stepper import Mutant, Stage, gated_schema
+from tests.postgres_server import PostgresServer
 
 Script = Callable[[Stage], Awaitable[None]]
 
@@ -40,7 +41,7 @@ def fresh(job: NewJob) -> NewJob:
     return structs.replace(job, is_fresh=True)
 
 
-async def play(case: Case, url: str, schema: str, mutant: Mutant | None = None) -> None:
+async def play(case: Case, server: PostgresServer, mutant: Mutant | None = None) -> None:
     """Play a case from its beginning, with a guard taken out or with all in place."""
-    async with Stage(url, schema, mutant) as stage:
+    async with Stage(server.url, gated_schema(server), mutant) as stage:
         await case.script(stage)

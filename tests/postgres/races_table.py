@@ -21,7 +21,7 @@ def rows(server: PostgresServer) -> Iterator[tuple[Case, Mutant | None, str | No
 
 async def _problem(case: Case, mutant: Mutant | None, server: PostgresServer) -> str | None:
     try:
-        await play(case, server.url, server.fresh_schema(), mutant)
+        await play(case, server, mutant)
     except FAILURES as problem:
         return str(problem).splitlines()[0]
     return None

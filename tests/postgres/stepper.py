@@ -12,12 +12,14 @@ the store's port: ``claimer.store.claim(…)``. A step can be held at three plac
 
 Nothing sleeps and hopes: a case goes on when the server shows that a session has arrived where the case wants it.
 
-A guard is taken out by a replacement in the text of a function, in this case's own schema; the replacement must match.
+A guard is taken out by a replacement in the text of a function, in a schema that is this case's alone while it is played; the
+replacement must match.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -35,6 +37,8 @@ from rota.store.postgres.server import Server, quoted, statement_of
 from rota.store.postgres.store import PostgresStore
 from rota.testing.clock import ManualClock
 from tests.contract.shop import BAKE, OVENS, CountingEntropy, Shop, Worker
+from tests.postgres_schemas import Schemas
+from tests.postgres_server import PostgresServer
 
 _MARKER = pattern(r"-- step: ([a-z ]+)")
 _GATE_CLASS = 7_002
@@ -190,9 +194,10 @@ class Session:
 
 @dataclass
 class Stage:
-    """Where a case is played: a schema of its own, with gates in our functions and perhaps a guard taken out.
+    """Where a case is played: a schema with gates in our functions, which it has to itself, and perhaps a guard taken out.
 
     Attributes:
+        schema: See ``gated_schema``. It is left with all its guards; one whose tables the mutant changed is dropped.
         shop: The store as everybody else sees it, with the words of the contract tests.
     """
 
@@ -205,19 +210,14 @@ class Stage:
     _sessions: list[Session] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
-        await migrate(self.url, schema=self.schema)
         store = await PostgresStore.open(self.url, clock=self.clock, schema=self.schema)
         await store.intern([OVENS], [BAKE])
         self.shop = Shop(store, self.clock, CountingEntropy(self.clock))
-        self._control = await self._connect("control")
-        await self._control.execute(_GATE)
-        texts = {
-            name: _MARKER.sub(rf"PERFORM gate('{name}: \1');", text)
-            for name, text in mutated_texts(self.mutant).items()
-        }
-        await install_functions(self._control, self.schema, texts)
-        if self.mutant is not None and self.mutant.ddl:
-            await self._control.execute(self.mutant.ddl)
+        self._control = await _connected(self.url, self.schema, "control")
+        if self.mutant is not None:
+            await self._install(mutated_texts(self.mutant))
+            if self.mutant.ddl:
+                await self._control.execute(self.mutant.ddl)
         return self
 
     async def __aexit__(
@@ -226,12 +226,24 @@ class Stage:
         for session in self._sessions:
             await session.leave()
         await self.shop.store.close()
-        await self._control.execute(f"DROP SCHEMA {quoted(self.schema)} CASCADE")
+        # One that waits for another would go on when that is gone, in the schema of the next case.
+        for session in self._sessions:
+            await self.terminate(session.pid)
+        if self.mutant is not None and self.mutant.ddl:
+            await self._control.execute(f"DROP SCHEMA {quoted(self.schema)} CASCADE")
+        elif self.mutant is not None:
+            await self._install(mutated_texts(None))
         await self._control.close()
+
+    async def _install(self, texts: Mapping[str, str]) -> None:
+        """Make those functions anew that the mutant edits."""
+        edited = {name: texts[name] for name, _, _ in self.mutant.edits} if self.mutant else {}
+        if edited:
+            await install_functions(self._control, self.schema, _gated(edited))
 
     async def session(self, name: str) -> Session:
         """Bring another player on."""
-        connection = await self._connect(name)
+        connection = await _connected(self.url, self.schema, name)
         store = PostgresStore(SessionServer(self.url, self.schema, connection), self.clock, WAITING_JOBS_MAX)
         await store.intern([OVENS], [BAKE])
         player = Session(name, connection, store, self)
@@ -283,14 +295,38 @@ class Stage:
         states = await self.shop.store.states(list(jobs.values()))
         return {name: str(states.get(token, f"lost {token_text(token)}")) for name, token in jobs.items()}
 
-    async def _connect(self, name: str) -> asyncpg.Connection:
-        connection = await Server(self.url, self.schema).connect()
-        await connection.execute(f"SET search_path = {quoted(self.schema)}, pg_temp")
-        await connection.execute(f"SET application_name = {quoted(name)}")
-        return connection
-
     def _gate(self, session: Session, step: str) -> str:
         return f"{self.schema} {session.name} {step}"
+
+
+@functools.cache
+def _schemas_of(server: PostgresServer) -> Schemas:
+    return Schemas(server, _make_gated)
+
+
+def gated_schema(server: PostgresServer) -> str:
+    """Return a schema as ``migrate`` leaves one, with gates in our functions; the server is there until this process ends."""
+    return _schemas_of(server).lend()
+
+
+async def _make_gated(url: str, schema: str) -> None:
+    await migrate(url, schema)
+    connection = await _connected(url, schema, "builder")
+    await connection.execute(_GATE)
+    await install_functions(connection, schema, _gated(mutated_texts(None)))
+    await connection.close()
+
+
+def _gated(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return functions with a gate at each of their markers."""
+    return {name: _MARKER.sub(rf"PERFORM gate('{name}: \1');", text) for name, text in texts.items()}
+
+
+async def _connected(url: str, schema: str, name: str) -> asyncpg.Connection:
+    connection = await Server(url, schema).connect()
+    await connection.execute(f"SET search_path = {quoted(schema)}, pg_temp")
+    await connection.execute(f"SET application_name = {quoted(name)}")
+    return connection
 
 
 def mutated_texts(mutant: Mutant | None) -> dict[str, str]:

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.postgres
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_it_holds(case: Case, server: PostgresServer) -> None:
     """What is promised when these sessions meet."""
-    await play(case, server.url, server.fresh_schema())
+    await play(case, server)
 
 
 @pytest.mark.parametrize(("case", "mutant"), MUTANTS, ids=lambda part: getattr(part, "name", None) or part.guard)
 async def test_it_fails_without_its_guard(case: Case, mutant: Mutant, server: PostgresServer) -> None:
     """A case that passes with the guard taken out proves nothing about it."""
     with pytest.raises(FAILURES):
-        await play(case, server.url, server.fresh_schema(), mutant)
+        await play(case, server, mutant)
