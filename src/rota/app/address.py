@@ -54,6 +54,8 @@ def read_address(text: str | Path) -> Address:
     written = str(text).strip()
     if not written:
         raise ConfigError("the store's address is empty. Give a path such as shop.db, or a postgresql:// URL.")
+    if "\0" in written:
+        raise ConfigError(f"the store's address {written!r} holds a NUL character. Take it out.")
     scheme, separator, rest = written.partition("://")
     if not separator:
         return Address(SQLITE, MEMORY if written == MEMORY else str(Path(written).expanduser()))

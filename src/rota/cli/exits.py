@@ -35,7 +35,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.OK: "done",
     Exit.JOB_FAILED: "the job failed, was cancelled or expired (wait)",
     Exit.USAGE: "the command or its arguments are wrong; nothing was done",
-    Exit.NOT_FOUND: "no such job, task, queue or module",
+    Exit.NOT_FOUND: "no such job, task or queue; the record is past retention",
     Exit.CONFLICT: "the job's state does not allow it, or the token is taken",
     Exit.UNAVAILABLE: "the store cannot be used, or is not well (health, doctor)",
     Exit.INTERNAL: "a fault in rota itself; ROTA_DEBUG=1 shows the traceback",

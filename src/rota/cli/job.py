@@ -126,7 +126,8 @@ def cancel(
     if was is None:
         raise absent(wanted)
     if was.is_final:
-        stop(Exit.CONFLICT, f"job {token_text(wanted)} is {was.value} already; nothing was done.")
+        verb = "was" if was is State.CANCELLED else "has"
+        stop(Exit.CONFLICT, f"job {token_text(wanted)} {verb} {was.value} already; nothing was done.")
     if as_json:
         put_json({"token": token_text(wanted), "was": was.value, "cancelled": was is not State.RUNNING})
     elif was is State.RUNNING:

@@ -107,7 +107,9 @@ def test_a_waiting_job_is_cancelled_and_a_running_one_is_asked(shop: Folder) -> 
     assert running.code == 0
     assert "has been asked" in running.out
     assert again.code == 4
-    assert "cancelled already" in again.err
+    assert "was cancelled already" in again.err
+    done = shop.rota("cancel", shop.tokens["succeeded"])
+    assert (done.code, "has succeeded already" in done.err) == (4, True)
 
 
 def test_a_failed_job_is_put_back(shop: Folder) -> None:

@@ -148,6 +148,7 @@ def test_an_address_means_an_engine_and_a_place(text: str | Path, address: Addre
         ("mysql://db/shop", "mysql:// is no store that rota knows"),
         ("postgre://db/shop", "did you mean 'postgres'?"),
         ("redis://db", "Give a path such as shop.db"),
+        ("shop\0.db", "holds a NUL character"),
     ],
 )
 def test_an_address_that_means_nothing_says_what_to_write(text: str, says: str) -> None:

@@ -69,7 +69,7 @@ class Connector:
                 connection = await self._find_out(seconds)
             else:
                 connection = await self._open(seconds, is_pooled=self.is_pooled)
-        except (*DRIVER_ERRORS, ValueError) as problem:
+        except (*DRIVER_ERRORS, ValueError, OverflowError) as problem:  # 99999 is no port, and that is an overflow.
             raise unavailable(problem, where=self.where) from problem
         return connection
 

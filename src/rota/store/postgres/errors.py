@@ -124,6 +124,9 @@ def unavailable(problem: BaseException, *, where: str) -> StoreUnavailableError:
         return _refused(state, says, where)
     if isinstance(problem, OSError) and problem.errno:  # its first argument is a number
         says = (os.strerror(problem.errno) if problem.errno > 0 else problem.strerror or says).lower()
+        says += f" ({problem.filename})" if problem.filename else ""
+    elif isinstance(problem, TimeoutError):
+        says = "it does not answer"
     return StoreUnavailableError(
         f"{where} cannot be reached: {says}. Nothing was written. Is the server running, and is the address right?",
         store=where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import apsw
@@ -60,10 +61,10 @@ def translate(error: apsw.Error, path: str) -> StoreError:
             reason=str(error),
         )
     if isinstance(error, apsw.CantOpenError | apsw.NoMemError):
-        return StoreUnavailableError(
-            f"{path} cannot be opened ({error}). Nothing was written. Does its folder exist, and may you write in it?",
-            path=path,
-        )
+        ask = "Does its folder exist, and may you write in it?"
+        if os.path.isdir(path):
+            ask = f"It is a folder: name a file in it, such as {os.path.join(path, 'rota.db')}."
+        return StoreUnavailableError(f"{path} cannot be opened ({error}). Nothing was written. {ask}", path=path)
     return StoreError(
         f"{path} refused a statement ({type(error).__name__}: {error}). Nothing of this call was written. "
         "This is a mistake in rota, or the file was changed by hand: please report it.",
