@@ -72,5 +72,21 @@ def test_the_doctor_looks_the_store_over(shop: Folder) -> None:
     assert {one["level"] for one in checks} <= {"ok", "note", "warning", "error"}
     assert len(checks) >= 4
     assert checks[0]["says"].endswith("/rota.db (the default)"), "which store it is, and who said so"
+    assert [one["level"] for one in checks if one["check"] == "queues"] == ["ok"]
     shown = shop.rota("doctor")
     assert len([line for line in shown.lines if not line.startswith(" ")]) == len(checks)
+
+
+def test_the_doctor_names_queues_that_nobody_serves(shop: Folder) -> None:
+    """A mistyped queue: its jobs wait for ever, and everything else is well."""
+    shop.rota("submit", "bake", "{}", "-q", "oven s")
+    shop.rota("submit", "bake", "{}", "--store", "closed.db")
+
+    (served,) = [one for one in shop.rota("doctor", "--json").objects if one["check"] == "queues"]
+    looked = shop.rota("doctor", "--json", "--store", "closed.db")
+    (nobody,) = [one for one in looked.objects if one["check"] == "queues"]
+
+    assert served["level"] == "warning"
+    assert served["says"] == "1 job waiting in queue 'oven s', which no worker serves"
+    assert served["advice"].endswith("rota run MODULE:APP -q 'oven s'")
+    assert (nobody["level"], nobody["says"]) == ("note", "1 job waiting, and no worker is there")
