@@ -73,6 +73,50 @@ async def test_released_jobs_keep_their_places(shop: Shop) -> None:
     assert tokens(await (await shop.worker()).claim()) == [*first, *later]
 
 
+async def test_what_a_crash_interrupted_comes_before_all_that_waits(shop: Shop) -> None:
+    """With a million waiting a slot's turn may be a minute away; whoever has a free hand runs it now."""
+    running = await shop.submit_one(shop.job(slot=5))
+    waiting = await shop.submit(*[shop.job(slot=5) for _ in range(3)])
+    victim = await shop.worker()
+    await victim.claim(2)
+    await shop.submit(*[shop.job(slot=7, priority=priority) for priority in (0, 0, 100)])
+    await shop.lose(victim, running=[running])
+    worker = await shop.worker()
+
+    assert tokens(await worker.claim(1, slots=[7])) == [running]
+    assert not set(waiting) & set(tokens(await worker.claim(slots=[7])))
+
+
+async def test_what_a_crash_interrupted_is_taken_once_and_its_line_with_it(shop: Shop) -> None:
+    """It stands in its slot's line as well: one claim must not give it twice, nor miss what lies before it."""
+    before, running, behind = await shop.submit(*[shop.job(slot=5) for _ in range(3)])
+    victim = await shop.worker()
+    await victim.claim()
+    await shop.lose(victim, running=[running])
+
+    claimed = await (await shop.worker()).claim(3, slots=[5])
+
+    assert sorted(tokens(claimed)) == sorted([before, running, behind])
+
+
+async def test_what_a_crash_interrupted_is_left_to_who_may_take_it(shop: Shop) -> None:
+    """An unknown task, a paused queue, a queue of others, a key whose own worker is waited for: as for any job."""
+    token = await shop.submit_one(shop.job("mitte", slot=5))
+    victim = await shop.worker()
+    await victim.claim()
+    await shop.lose(victim, running=[token])
+    await shop.submit(shop.job(slot=7, queue="letters"), shop.job(slot=7, task="fry"))
+    fryer, writer, worker = await shop.worker(tasks=["fry"]), await shop.worker(queues=["letters"]), await shop.worker()
+
+    assert token not in tokens(await fryer.claim(slots=[7]))
+    assert token not in tokens(await writer.claim(slots=[7], queue="letters"))
+    assert list((await worker.ask(slots=[7], keyed_before=shop.clock.now_us())).jobs) == []
+    await shop.store.set_paused("ovens", True)
+    assert await worker.claim(slots=[7]) == []
+    await shop.store.set_paused("ovens", False)
+    assert tokens(await worker.claim(slots=[7])) == [token]
+
+
 async def test_a_second_release_finds_nothing_left(shop: Shop) -> None:
     """Two rescuers, or one that lost its reply: no crash is counted twice."""
     token = await shop.submit_one(shop.job())

@@ -117,7 +117,7 @@ def test_a_handler_that_overran_is_recycled_and_nobody_blamed(cluster: Cluster, 
 def test_many_kills_under_load_lose_and_double_nothing(cluster: Cluster) -> None:
     """Ten kills during 4,000 short jobs, a third of them with one of 50 keys.
 
-    Nobody has free hands here: what comes back waits its turn like everything else, but for no longer than all of it takes.
+    Nobody has free hands here, and at times both workers are being started.
     """
     node = cluster.node(processes=2, concurrency=8)
     work = cluster.tasks.work
@@ -133,6 +133,23 @@ def test_many_kills_under_load_lose_and_double_nothing(cluster: Cluster) -> None
     assert set(cluster.states(tokens)) == {State.SUCCEEDED}
     assert one_runner(history) == []
     assert recovery(history, seconds_max=10.0).broken == []
+
+
+@pytest.mark.slow(seconds=3)
+@pytest.mark.timed
+def test_where_all_hands_are_busy_what_was_running_comes_first(cluster: Cluster) -> None:
+    """Before thousands that wait, whatever slot it is in: a slot's turn may come after a minute."""
+    node = cluster.node(processes=3, concurrency=2)
+    cluster.tasks.work.submit_many([0.01] * 3_000)
+
+    kill_at_work(cluster, node.worker(1), after=100)
+    until(lambda: recovery(cluster.history(), seconds_max=60.0).broken == [], "what was running to run again")
+
+    measured = recovery(cluster.history(), seconds_max=1.0)
+    (queue,) = cluster.ask(cluster.store.queues())
+    assert 0 < len(measured.seconds) <= 2
+    assert queue.waiting > 1_000
+    assert measured.broken == []
 
 
 def kill_at_work(cluster: Cluster, victim: WorkerRow, after: int) -> None:

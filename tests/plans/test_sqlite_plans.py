@@ -48,6 +48,7 @@ EXPECTED: Final = {
     "stage_due": ["live_due"],
     "ready_due": ["INTEGER PRIMARY KEY"],
     "claim_facts": ["INTEGER PRIMARY KEY"],
+    "interrupted": ["live_interrupted"],
     "next_stretch": ["live_claimable"],
     "slot_fronts": ["live_claimable"],
     "claimable": ["live_claimable"],

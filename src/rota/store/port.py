@@ -390,7 +390,8 @@ class Claims(Protocol):
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots and that nobody holds.
 
-        First stages the slots (due jobs, heads for keys without one). Slots are probed in the order given; the jobs come back
+        First stages the slots (due jobs, heads for keys without one). What was running when its worker died comes first,
+        whatever its slot: few of them, and they have waited. Then slots are probed in the order given; the jobs come back
         by place. Writes holder and fence+1 into each row and one claims row, in one transaction that also checks that the
         worker is open and the queue not paused. If the process dies just after: the rows name the worker, ``held`` and
         ``release`` find them.

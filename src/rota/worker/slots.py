@@ -134,7 +134,9 @@ class SlotBook:
         suspects, cursors = self._suspects, self._cursors
         gave: dict[int, int] = {}
         for job in jobs:
-            gave[job.slot] = place_of(job.priority, job.seq)
+            if not job.crashes:
+                # What a crash interrupted is not taken from the beginning of its line: what lies before it is still there.
+                gave[job.slot] = place_of(job.priority, job.seq)
         for slot, place in gave.items():
             cursors[slot] = min(place + 1, woken.get(slot, _NO_PLACE))
         keep = {*woken, *skipped}

@@ -7,8 +7,8 @@ from rota.model.slot import place_of
 from rota.worker.slots import SlotBook
 
 
-def claimed(slot: int, seq: int = 1, priority: int = 0) -> ClaimedJob:
-    return ClaimedJob(seq, b"t" * 16, 1, slot, None, priority, b"{}", 1, None, 1, 0, 0, False, None, 1, 1)
+def claimed(slot: int, seq: int = 1, priority: int = 0, crashes: int = 0) -> ClaimedJob:
+    return ClaimedJob(seq, b"t" * 16, 1, slot, None, priority, b"{}", 1, None, 1, 0, crashes, False, None, 1, 1)
 
 
 def drained(book: SlotBook) -> None:
@@ -69,6 +69,16 @@ def test_the_cursor_moves_past_what_was_claimed_and_news_lower_it() -> None:
     book.heard(1, place_of(0, 7))
 
     assert book.next_probe() == ([1], [place_of(0, 7)])
+
+
+def test_the_cursor_stays_when_only_what_a_crash_interrupted_was_taken() -> None:
+    """That is taken from the middle of a line, and from others' lines."""
+    book = SlotBook([1])
+    slots, _ = book.next_probe()
+
+    book.told(slots, [claimed(1, seq=40, crashes=1), claimed(2, seq=41, crashes=1)], [], is_full=True)
+
+    assert book.next_probe() == ([1], [0])
 
 
 def test_news_of_a_lower_place_during_a_probe_is_not_lost_to_its_answer() -> None:

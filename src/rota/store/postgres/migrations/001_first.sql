@@ -72,6 +72,7 @@ CREATE TABLE live (
 ALTER SEQUENCE live_seq OWNED BY live.seq;
 CREATE INDEX live_ready ON live (queue_id, slot, place) WHERE ready AND NOT alone;
 CREATE INDEX live_ranked ON live (queue_id, slot, place) WHERE ready AND NOT alone AND priority <> 0;
+CREATE INDEX live_interrupted ON live (queue_id, place) WHERE ready AND NOT alone AND crashes > 0;
 CREATE UNIQUE INDEX live_head ON live (queue_id, key) WHERE head;
 CREATE INDEX live_line ON live (queue_id, key, seq) WHERE NOT head AND key IS NOT NULL AND due_at IS NULL;
 CREATE INDEX live_due ON live (queue_id, slot, due_at) WHERE due_at IS NOT NULL;

@@ -1,4 +1,4 @@
--- claim_jobs: take up to p_limit ready jobs of one queue in these slots for one worker.
+-- claim_jobs: take up to p_limit ready jobs of one queue for one worker: what a crash interrupted, then what is in these slots.
 --
 -- Takes    p_now bigint · p_worker bigint · p_queue smallint · p_slots smallint[] · p_cursors bigint[] beside it (null: 0) ·
 --          p_limit integer 1..1000 · p_tasks integer[] · p_keyed_before bigint: of keyed jobs only those ready
@@ -8,7 +8,7 @@
 --          skipped. Raises RO310 when the worker is closed.
 -- Locks    the worker's row for key share, so that whoever closes it waits for this claim; what stage_slots locks; the
 --          claimed rows, skipping locked ones.
--- Plan     Index Scan using live_ready, once a slot; then Tid Scan
+-- Plan     Index Scan using live_interrupted, then live_ready, once a slot; then Tid Scan
 -- Twin     store/sqlite/sql/claim_jobs.sql; tests/contract/test_claims.py runs both.
 
 CREATE FUNCTION claim_jobs(
@@ -33,6 +33,7 @@ DECLARE
     wanted integer := p_limit;
     each integer;
     has_ranks boolean;
+    looks_back boolean := cardinality(p_slots) > 0;
 BEGIN
     PERFORM FROM workers w WHERE w.id = p_worker AND w.closed_at IS NULL FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -74,7 +75,22 @@ BEGIN
     -- First a few of each slot, so that all slots move forward; then, if hands are still free, as many as there are.
     each := CASE WHEN has_ranks THEN wanted ELSE least(wanted, greatest(8, 2 * wanted / greatest(cardinality(p_slots), 1))) END;
     LOOP
-        IF has_ranks THEN
+        IF looks_back THEN
+            -- What was running when its worker died need not wait behind a million others for its slot's turn.
+            SELECT array_agg(x.ctid), sum(x.size) INTO chosen, size
+              FROM (SELECT l.ctid, octet_length(l.payload) AS size
+                      FROM live l
+                     WHERE l.queue_id = p_queue AND l.crashes > 0
+                       AND l.ready AND NOT l.alone AND l.holder IS NULL AND l.task_id = ANY (p_tasks)
+                       AND (p_keyed_before IS NULL OR l.key IS NULL OR l.ready_at < p_keyed_before)
+                     ORDER BY l.place
+                     LIMIT wanted
+                       FOR UPDATE SKIP LOCKED) x;
+            IF chosen IS NULL THEN
+                looks_back := false;
+                CONTINUE;
+            END IF;
+        ELSIF has_ranks THEN
             chosen := best_of_slots(p_queue, p_slots, p_cursors, wanted, p_tasks, p_keyed_before);
             SELECT sum(octet_length(l.payload)) INTO size FROM live l WHERE l.ctid = ANY (chosen);
         ELSE
@@ -121,6 +137,11 @@ BEGIN
           FROM c CROSS JOIN g
          ORDER BY c.place;
         wanted := wanted - cardinality(chosen);
+        IF looks_back THEN
+            looks_back := false;
+            EXIT WHEN wanted <= 0 OR with_more IS NOT NULL;
+            CONTINUE;
+        END IF;
         IF has_ranks AND wanted > 0 AND with_more IS NULL THEN
             -- Others have locked some of the best, and so hidden what comes behind them: those slots may have more.
             SELECT array_agg(s) INTO with_more

@@ -40,6 +40,9 @@ CREATE UNIQUE INDEX live_token ON live (token);
 -- 1,000 dirty 950 pages (47,000 jobs/s claimed and settled instead of 81,000).
 CREATE INDEX live_claimable ON live (queue_id, stretch, slot, seq, task_id) WHERE ready AND holder IS NULL AND NOT alone;
 
+-- What was running when its worker died comes before all that waits, whatever its slot: few rows, and most of the time none.
+CREATE INDEX live_interrupted ON live (queue_id, stretch, seq) WHERE crashes > 0 AND ready AND holder IS NULL AND NOT alone;
+
 -- A second head of a key is an error and not a double run.
 CREATE UNIQUE INDEX live_head ON live (queue_id, key) WHERE head;
 CREATE INDEX live_line ON live (queue_id, key, due_at, seq) WHERE NOT head AND key IS NOT NULL;
