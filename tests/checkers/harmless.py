@@ -12,6 +12,7 @@ from tests.checkers.history import (
     Released,
     Renewed,
     Reopened,
+    Restored,
     Sampled,
     Settled,
     SettleStale,
@@ -73,6 +74,16 @@ HARMLESS: list[tuple[Checker, str, list[AnyEvent]]] = [
         blame,
         "nor whether it had begun",
         [Condemned(at=50 * MS, token="A", worker="n/alone#7", is_known=False)],
+    ),
+    (
+        kept,
+        "the others were answered again before they doubted, and its lease ran out",
+        [
+            Renewed(at=1_000 * MS, node="n1"),
+            Renewed(at=2_000 * MS, node="n2"),
+            Restored(at=5_900 * MS, could_read=True),
+            NodeClosed(at=9_100 * MS, node="n1", is_alive=True),
+        ],
     ),
     (
         kept,

@@ -7,13 +7,15 @@ from tests.checkers.history import Broken, History, NodeClosed, Renewed, Restore
 TRUTH = "a lease that is kept is not taken"
 
 
-def lease_kept(history: History, *, seconds_min: float) -> list[Broken]:
+def lease_kept(history: History, *, seconds_min: float, unheard_s: float) -> list[Broken]:
     """Look for living nodes that were closed too soon after their last renewal, or after the end of an outage.
 
-    While the store was away nobody could renew. So its return is no reason to take anybody for dead.
+    While the store was away nobody could renew. So its return is no reason to take anybody for dead. Who can read all the time
+    and is soon answered again may have seen nothing of it, and a lease that ran out has run out.
 
     Args:
         seconds_min: A lease, in true time, on the fastest clock of all.
+        unheard_s: Half a lease: whose renewals have not been answered for so long knows it, in true time on any clock.
     """
     broken: list[Broken] = []
     renewed: dict[str, int] = {}
@@ -22,7 +24,9 @@ def lease_kept(history: History, *, seconds_min: float) -> list[Broken]:
         if isinstance(event, Renewed):
             renewed[event.node] = event.at
         elif isinstance(event, Restored):
-            restored = event.at
+            unheard_since = max(renewed.values(), default=0)
+            if not event.could_read or event.at - unheard_since >= unheard_s * 1e9:
+                restored = event.at
         elif isinstance(event, NodeClosed) and event.is_alive:
             seconds = (event.at - max(restored, renewed.get(event.node, 0))) / 1e9
             if seconds < seconds_min:

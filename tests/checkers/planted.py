@@ -120,7 +120,7 @@ def recovered(history: History) -> list[Broken]:
 
 
 def kept(history: History) -> list[Broken]:
-    return lease_kept(history, seconds_min=8.0)
+    return lease_kept(history, seconds_min=8.0, unheard_s=4.0)
 
 
 def rescued(history: History) -> list[Broken]:
@@ -230,6 +230,16 @@ PLANTED: list[tuple[Checker, str, list[AnyEvent]]] = [
             Renewed(at=1 * MS, node="n1"),
             Restored(at=9_000 * MS),
             NodeClosed(at=10_000 * MS, node="n1", is_alive=True),
+        ],
+    ),
+    (
+        kept,
+        "n1 lived and was closed 3.000 s after",
+        [
+            Renewed(at=1 * MS, node="n1"),
+            Renewed(at=2_000 * MS, node="n2"),
+            Restored(at=6_000 * MS, could_read=True),
+            NodeClosed(at=9_000 * MS, node="n1", is_alive=True),
         ],
     ),
     (

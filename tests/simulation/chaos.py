@@ -285,7 +285,7 @@ class Chaos:
     def _roomy(self) -> None:
         if self._weather.is_full:
             self._weather.is_full = False
-            self._world.saw(Restored(at=self._world.now_ns))
+            self._world.saw(Restored(at=self._world.now_ns, could_read=True))
 
     def _freeze(self) -> bool:
         """Stop a worker inside of a write: nobody else can write until it goes on or is killed."""

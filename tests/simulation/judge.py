@@ -103,7 +103,7 @@ def judge(history: History, plan: Plan) -> list[Broken]:
         found: Sequence[Broken] = check(history)
         broken += found
     if not plan.is_beyond and not plan.can_read_but_not_write:
-        broken += lease_kept(history, seconds_min=plan.lease_kept_s)
+        broken += lease_kept(history, seconds_min=plan.lease_kept_s, unheard_s=plan.lease_ms / 2e3)
     if plan.is_calm:
         broken += rescue(history, seconds_max=RESCUE_S_MAX)
     return broken
