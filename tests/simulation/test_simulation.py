@@ -31,7 +31,7 @@ REGRESSIONS = [
     (1003857, "lease"),  # Condemned with its machine, before the claim was answered. tests/checkers/blame.py
     (2450, "lease"),  # A settle repeated after its job had been reopened: recognised, and not recorded again.
     (200220, "lease"),  # Claimed again while the worker looked what it holds, and taken for settled. settle/settler.py
-    (211025, "lease"),  # The disk was full for less than half a lease, and a node then cut off. tests/checkers/lease_kept.py
+    (211025, "lease"),  # A disk full for less than half a lease, and then a node cut off. tests/checkers/lease_kept.py
 ]
 """Seeds that showed a fault, of rota or of the simulation, and which."""
 
