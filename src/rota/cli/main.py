@@ -17,7 +17,7 @@ import typer
 from rota.cli import house, job, jobs, keep, queue, retry, ring, run, status, submit
 from rota.cli.exits import Exit, Stop, code_of
 from rota.cli.help import Command, Group
-from rota.cli.output import fail, hint
+from rota.cli.output import OutputError, fail, hint
 from rota.errors import RotaError
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -106,14 +106,30 @@ for _name, _function in _COMMANDS.items():
 
 def main() -> None:
     """Run the command line and exit with the code that fits what happened; never show a traceback of ours."""
+    _open_what_is_closed()
     try:
         code = _carry_out(sys.argv[1:])
         sys.stdout.flush()
     except (BrokenPipeError, _ReaderGoneError):
-        # Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = Exit.OK
+    except (OutputError, OSError) as error:
+        _drop_output()
+        fail(f"the output cannot be written: {getattr(error, 'strerror', error)}. What the command did stands.")
+        code = Exit.TRY_AGAIN
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Stand in for streams that were closed before we began (``rota … >&-``): Python has ``None`` for them."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """Leave no descriptor that fails: Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _carry_out(args: list[str]) -> int:
@@ -131,13 +147,23 @@ def _carry_out(args: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted.")
         return Exit.INTERRUPTED
-    except (BrokenPipeError, _ReaderGoneError):
+    except (BrokenPipeError, _ReaderGoneError, OutputError):
         raise
+    except UnicodeEncodeError as error:
+        if not any(map(_is_no_text, args)):
+            return _show_fault(error)
+        fail("an argument is not text in UTF-8. Nothing was done.")
+        return Exit.USAGE
     except Exception as error:
         return _show_fault(error)
     if not args:
         return Exit.USAGE
     return returned if isinstance(returned, int) else Exit.OK
+
+
+def _is_no_text(argument: str) -> bool:
+    """Whether an argument holds bytes that Python could not read as text, and keeps as halves of surrogate pairs."""
+    return any("\udc80" <= letter <= "\udcff" for letter in argument)
 
 
 def _show_usage(error: Any) -> int:

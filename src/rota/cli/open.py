@@ -64,6 +64,12 @@ def place_of(store: str | None, app: str | None) -> Place:
 
 def said_outright(store: str | None) -> Place | None:
     """Return the store that the command or its environment names; ``None`` if they do not."""
+    if store == "":
+        stop(
+            Exit.USAGE,
+            "--store is empty. Nothing was done.",
+            "Is a variable unset? Name a path or a postgresql:// URL.",
+        )
     if store:
         return Place(store, "--store")
     if named := _from_environment("ROTA_STORE"):

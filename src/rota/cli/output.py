@@ -99,13 +99,25 @@ def warn(text: str) -> None:
     say(text, label="note:", label_style="yellow")
 
 
+class OutputError(Exception):
+    """What a command says cannot be written: a full disk behind ``>``."""
+
+
 def put(text: str) -> None:
-    """Write one line of data."""
+    """Write one line of data.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     try:
         sys.stdout.write(text + "\n")
     except UnicodeEncodeError:  # a terminal or a pipe of another encoding, such as under LC_ALL=C
         coding = sys.stdout.encoding
         sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding) + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.strerror) from error
 
 
 def put_json(thing: Any) -> None:

@@ -29,6 +29,35 @@ def test_a_reader_that_has_gone_is_no_error(shop: Folder) -> None:
     assert done.stderr == b""
 
 
+def test_streams_that_are_closed_or_full_are_told_in_words(shop: Folder) -> None:
+    """A daemon's child has no streams, and a disk may be full behind `>`: neither is a fault of rota's."""
+    submit = [ROTA, "submit", "bake", "-"]
+    for line, code, says in (
+        (f"exec {' '.join(submit)} <&-", 2, b"are not JSON"),
+        (f"exec {ROTA} jobs >&-", 0, b""),
+        (f"exec {ROTA} jobs 2>&-", 0, b""),
+        (f"exec {ROTA} jobs > /dev/full", 75, b"the output cannot be written: No space left on device."),
+    ):
+        done = subprocess.run(["sh", "-c", line], cwd=shop.path, env=shop.environment, capture_output=True, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False), line
+        assert says in done.stderr, line
+
+
+def test_an_argument_that_is_no_text_is_a_wrong_argument(shop: Folder) -> None:
+    """A name that was typed in another encoding."""
+    said = shop.rota("jobs", "--key", "b\udcff")
+
+    assert (said.code, said.err) == (2, "rota: an argument is not text in UTF-8. Nothing was done.\n")
+
+
+def test_an_empty_store_option_is_refused(shop: Folder) -> None:
+    """`--store "$STORE"` with nothing in it must not be the default."""
+    said = shop.rota("submit", "bake", "{}", "--store", "")
+
+    assert said.code == 2
+    assert said.err.startswith("rota: --store is empty. Nothing was done.\n")
+
+
 def test_an_interrupt_ends_quietly_with_130(shop: Folder) -> None:
     """Ctrl-C is not an error of anybody."""
     folder = Path(f"{shop.path / 'rota.db'}.d") / "wake"
