@@ -56,7 +56,9 @@ def assert_not_submitted(task: Task[..., Any]) -> None:
     rows = _rows(task._app, task)
     if rows:
         there = "\n".join(f"  {row.payload.decode()}" for row in rows)
-        raise AssertionError(f"{len(rows)} jobs were submitted to {task.name}:\n{there}")
+        raise AssertionError(
+            f"{len(rows)} {'job was' if len(rows) == 1 else 'jobs were'} submitted to {task.name}:\n{there}"
+        )
 
 
 def _rows(app: Rota, task: Task[..., Any] | None) -> list[JobRow]:

@@ -39,6 +39,9 @@ _T = TypeVar("_T")
 _LAST_CLAIM_S = 5.0
 """How long a worker that ends waits for the claim that is on its way. What it misses is released after its end."""
 
+_MOMENT_S = 0.02
+"""How soon ``run_until_idle`` looks again while jobs run."""
+
 _INTERRUPTED_S = 1.0
 """How long ``async def`` handlers may take to end once they were cancelled after the grace."""
 
@@ -228,7 +231,9 @@ class Worker:
                     line.slots.suspect_all()
                 if not await station.claimer.claim_once() and not hands.todo and not hands.busy:
                     break
-                await _first_of(hands.rest(), settling, broken)
+                with suppress(TimeoutError):  # One that runs may wait for one that it has submitted.
+                    async with asyncio.timeout(_MOMENT_S):
+                        await _first_of(hands.rest(), settling, broken)
                 await _first_of(station.settler.drained(), settling, broken)
         finally:
             await _cancel([settling, broken])

@@ -105,3 +105,30 @@ def test_jobs_in_a_queue_that_no_task_names_are_done_too() -> None:
         run_until_idle(app, concurrency=1)
 
         assert token.result() == "funghi for mitte"
+
+
+parents = Rota(":memory:")
+
+
+@parents.task
+def double(number: int) -> int:
+    return 2 * number
+
+
+@parents.task
+async def double_elsewhere(number: int) -> int:
+    return await (await double.submit_async(number))
+
+
+@parents.task
+def double_in_a_thread(number: int) -> int:
+    return double.submit(number).result(timeout=60)
+
+
+def test_a_job_may_wait_for_one_that_it_has_submitted() -> None:
+    """As with a node: while one waits, the other is run."""
+    with temporary_store(parents):
+        tokens = [double_elsewhere.submit(4), double_in_a_thread.submit(5)]
+        run_until_idle(parents)
+
+        assert [token.result() for token in tokens] == [8, 10]
