@@ -83,7 +83,7 @@ EXPECTED: Final = {
     "ready_elsewhere": ["live_claimable"],
     "job_history": ["PRIMARY KEY"],
     "last_number": ["INTEGER PRIMARY KEY"],
-    "count_up": ["INTEGER PRIMARY KEY (rowid>?)"],
+    "count_up": ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"],
     "list_queues": ["INTEGER PRIMARY KEY (rowid>?)"],
     "count_running": ["live_token"],
     "count_scheduled": ["live_due"],

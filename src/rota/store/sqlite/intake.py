@@ -86,7 +86,7 @@ class Submission:
         if run_rows(db, SQL["insert_job"], rows) < len(rows):
             rows, known = self._sort_out(db, rows, woken)
             duplicates |= known
-        self._refuse_if_full(tally.too_full(db, last, self.waiting_max), rows)
+        self._refuse_if_full(tally.too_full(db, [row[_QUEUE] for row in rows], last, self.waiting_max), rows)
         told = self.woken(rows, woken)
         if told:
             news.tell(Wake(woken=told, is_staged=are_staged(rows)))
@@ -123,10 +123,14 @@ class Submission:
             seq += 1
         return rows
 
-    def woken(self, rows: Sequence[Row], woken: WokenSlots) -> list[Woken]:
-        """Return the slots of what can be claimed now or soon."""
+    def woken(self, rows: Sequence[Row], woken: WokenSlots | None = None) -> list[Woken]:
+        """Return the slots of what can be claimed now or soon, and those that are woken already."""
         latest = self.now + SOON_US
         told = [row for row in reversed(rows) if row[_READY] or (row[_DUE] is not None and row[_DUE] <= latest)]
+        if woken is None and len(told) == 1:
+            row = told[0]
+            return [Woken(row[_QUEUE], row[_HASH] >> _SHIFT, place_of(row[_PRIORITY], row[_SEQ]))]
+        woken = WokenSlots() if woken is None else woken
         told.sort(key=_PRIORITY_OF)
         # Of a slot the first in line counts, and is written last.
         first = {row[_QUEUE] * SLOT_COUNT + (row[_HASH] >> _SHIFT): row for row in told}
@@ -237,10 +241,12 @@ def submit_together(db: apsw.Connection, news: News, submissions: Sequence[Submi
         rows_of.append(submission.rows(submission.jobs, last + 1, with_head))
         last += len(submission.jobs)
     rows = list(chain.from_iterable(rows_of))
-    if run_rows(db, SQL["insert_job"], rows) < len(rows) or tally.too_full(db, last, submissions[0].waiting_max):
+    if run_rows(db, SQL["insert_job"], rows) < len(rows):
+        raise NotOnlyNew
+    if tally.too_full(db, [row[_QUEUE] for row in rows], last, submissions[0].waiting_max):
         raise NotOnlyNew
     replies = [
-        Submitted(duplicates=_NONE, woken=submission.woken(own, WokenSlots()))
+        Submitted(duplicates=_NONE, woken=submission.woken(own))
         for submission, own in zip(submissions, rows_of, strict=True)
     ]
     told = [woken for reply in replies for woken in reply.woken]

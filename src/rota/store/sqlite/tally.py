@@ -14,7 +14,8 @@ Invariants, each with the test that holds it:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import apsw
@@ -44,12 +45,21 @@ class Tally:
         for queue_id in queue_ids:
             self.last, self._counted_to, self._counted[queue_id] = db.execute(SQL["last_number"], (queue_id,)).get
 
-    def too_full(self, db: apsw.Connection, last: int, waiting_max: int) -> dict[int, int]:
-        """Return which of the queues hold too many, each with how many, after jobs up to the number ``last`` were inserted."""
+    def too_full(self, db: apsw.Connection, inserted: Sequence[int], last: int, waiting_max: int) -> dict[int, int]:
+        """Return which of the queues hold too many, each with how many, now that jobs have been inserted.
+
+        Args:
+            inserted: The queue of each.
+            last: The highest number that one of them may have.
+        """
         tail = last - self._counted_to
         if tail < TAIL_MAX and max(self._counted.values()) + tail <= waiting_max:
             return {}
-        count_up(db)
+        # What has just been inserted need not be read to be counted.
+        if self.last > self._counted_to:
+            db.execute(SQL["count_up"], (self._counted_to, self.last))
+        for counter, more in (*Counter(inserted).items(), (0, last - self.last)):
+            db.execute(SQL["add_to_counter"], (counter, more))
         counts = {queue_id: db.execute(SQL["count_waiting"], (queue_id,)).get for queue_id in self._counted}
         return {queue_id: count for queue_id, count in counts.items() if count > waiting_max}
 
