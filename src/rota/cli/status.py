@@ -149,6 +149,10 @@ async def _settled(opened: Store, token: bytes, timeout_s: float | None) -> JobR
     return row
 
 
+_LAST_LINES = " Its last lines:"
+"""How the message of a crash goes over to what only the job's story shows."""
+
+
 def _stop_for(row: JobRow) -> NoReturn:
     """End with what became of a job that did not succeed."""
     token = token_text(row.token)
@@ -156,5 +160,5 @@ def _stop_for(row: JobRow) -> NoReturn:
     if row.state is State.EXPIRED:
         says = f"job {token} expired before it was started"
     if row.failure is not None:
-        says += f": {row.failure.type}: {one_line(row.failure.message)}"
+        says += f": {row.failure.type}: {one_line(row.failure.message)}".removesuffix(_LAST_LINES)
     stop(Exit.JOB_FAILED, f"{says.rstrip('.')}.", f"Its story: rota job {token}\nPut it back: rota retry {token}")
