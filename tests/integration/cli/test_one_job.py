@@ -82,7 +82,8 @@ def test_the_last_words_of_a_process_are_told(empty: Folder) -> None:
     empty.seed(plan)
 
     assert empty.rota("job", empty.tokens["killer"]).out.endswith("Its last lines:\n\n  out of memory\n  good bye\n")
-    assert "WorkerCrashed: worker mitte/alone was killed.\nIts story: " in empty.rota("wait", empty.tokens["killer"]).err
+    waited = empty.rota("wait", empty.tokens["killer"]).err
+    assert "WorkerCrashed: worker mitte/alone was killed.\nIts story: " in waited
 
 
 def test_a_job_says_why_it_waits(shop: Folder) -> None:
