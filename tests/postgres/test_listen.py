@@ -13,6 +13,7 @@ import pytest
 
 from rota.model.slot import place_of
 from rota.store.port import Store, Wake, Woken
+from rota.store.postgres.notices import read, settled_channel
 from rota.store.postgres.store import PostgresStore
 from rota.store.relay import relay, relay_folder
 from tests.contract.outcomes import failed, retry, succeeded
@@ -91,7 +92,7 @@ async def test_a_server_that_is_away_is_not_run_at(server: PostgresServer) -> No
         assert grew_s >= 0.3
 
 
-async def test_a_commit_sends_one_notification(server: PostgresServer) -> None:
+async def test_a_commit_sends_one_notification_a_channel(server: PostgresServer) -> None:
     """Each costs a lock on the whole database at the commit, and wakes up every listener's back end."""
     async with open_through(server) as through, _listening(through) as notices:
         shop = through.shop
@@ -118,8 +119,66 @@ async def test_a_commit_sends_one_notification(server: PostgresServer) -> None:
         counts["cancel"] = await notices()
 
         assert counts == {
-            "submit": 1, "submit many": 1, "claim": 0, "settle": 1, "claim and settle": 1, "cancel": 1,
+            "submit": (1, 0), "submit many": (1, 0), "claim": (0, 0), "settle": (1, 1), "claim and settle": (1, 1),
+            "cancel": (0, 1),
         }  # fmt: skip
+
+
+async def test_a_settle_is_not_heard_where_nobody_waits(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twenty supervisors each would be woken up for it; once somebody waits, it is heard."""
+    said: list[str] = []
+
+    def noted(text: str) -> Wake:
+        said.append(text)
+        return read(text)
+
+    monkeypatch.setattr("rota.store.postgres.ear.read", noted)
+    async with open_through(server) as through:
+        shop, ear = through.shop, Ear(through.store, "worker-1")
+        await ear.until(_is_everything)
+        first, second = await shop.submit(shop.job(), shop.job())
+
+        await through.store.cancel(first)
+        # One that was told later than the cancellation, so that this one has been told, too.
+        through.store.tell(Wake(is_epoch=True))
+        await ear.until(lambda wake: wake.is_epoch)
+        heard_before = [text for text in said if '"s"' in text]
+        waiting = Ear(through.store, "wait-1")
+        await waiting.until(lambda wake: wake.settled is None)
+        await through.store.cancel(second)
+
+        wake = await waiting.until(lambda wake: wake.settled is not None)
+        ear.stop()
+        waiting.stop()
+        assert heard_before == []
+        assert wake.settled == [second]
+
+
+async def test_who_waits_on_a_node_hears_though_it_began_after_the_relay(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    """The relay is told of it, and begins to listen; nothing else that happens would make it look."""
+    async with open_through(server) as through:
+        hall = relay_folder(str(tmp_path), 7)
+        worker = await _worker_store(through, hall)
+        ear, token = Ear(worker, "worker-1"), await through.shop.submit_one(through.shop.job())
+        await ear.until(_is_everything)
+        stop = relay(through.store, str(tmp_path), 7)
+        await ear.until(_is_everything)
+        waiting = Ear(worker, "wait-1")
+        # First what may have been missed until it listened; then again when the server has been asked.
+        for _ in range(2):
+            await waiting.until(lambda wake: wake.settled is None)
+
+        await through.store.cancel(token)
+
+        await waiting.until(lambda wake: token in (wake.settled or ()))
+        ear.stop()
+        waiting.stop()
+        stop()
+        await worker.close()
 
 
 async def test_a_commit_that_names_too_many_slots_says_from_which_place_on(server: PostgresServer) -> None:
@@ -213,21 +272,22 @@ async def _drain(worker: Worker) -> None:
 
 @asynccontextmanager
 async def _listening(through: Through) -> AsyncIterator[Any]:
-    """Listen as the server sees it; yield what counts the notifications since the last count."""
+    """Listen as the server sees it; yield what counts the notifications since the last count: of work, of what was settled."""
     connection: asyncpg.Connection = await asyncpg.connect(through.server_url)
-    heard: list[str] = []
-    schema = through.store._server.schema
-    await connection.add_listener(schema, lambda *notice: heard.append(notice[3]))
+    heard: list[tuple[str, str]] = []
+    channels = (schema := through.store._server.schema), settled_channel(schema)
+    for channel in channels:
+        await connection.add_listener(channel, lambda *notice: heard.append(notice[2:]))
 
-    async def count() -> int:
+    async def count() -> tuple[int, ...]:
         # A notification of one's own comes after all that were committed before it.
         await connection.execute("SELECT pg_notify($1, 'end')", schema)
         async with asyncio.timeout(PATIENCE_S):
-            while "end" not in heard:
+            while (schema, "end") not in heard:
                 await asyncio.sleep(0.001)
-        number = heard.index("end")
+        told = [channel for channel, text in heard if text != "end"]
         heard.clear()
-        return number
+        return tuple(map(told.count, channels))
 
     try:
         yield count

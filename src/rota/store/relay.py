@@ -15,6 +15,9 @@ worker of whom nothing is known is told everything at once.
 The first wake-up for a worker goes on at once; those that come within a few milliseconds after it go together, since the kernel
 keeps but ten datagrams for a worker that is busy, and who may have missed one must look everywhere.
 
+It hears what was settled only while somebody of its node waits for that. Who begins to wait sends it an empty datagram, and it
+looks who there is; if that is lost, it looks with the next thing that it passes on.
+
 When the relay is silent or gone nobody is stuck: a worker looks into all of its slots once a second anyway. What it passes on
 is what its own ear hears; when that has been lost, the first thing that comes is "look everywhere".
 
@@ -23,6 +26,7 @@ Invariants, each with the test that holds it:
     What is passed on together says all that was heard.          tests/unit/store/test_relay.py
     A worker is told of its own slots at once.                   tests/unit/store/test_relay.py
     One that may help is told of others' slots a moment later.   tests/unit/store/test_relay.py
+    Who begins to wait makes it listen to what is settled.       tests/postgres/test_listen.py
     A folder that a dead node left behind is removed.            tests/unit/store/test_relay.py
 """
 
@@ -36,6 +40,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
+from rota.errors import StoreReadOnlyError
 from rota.store.owners import Owners
 from rota.store.port import Wake, Woken
 from rota.store.wakes import Sockets, merged, parts_for
@@ -51,6 +56,7 @@ TOLD_LATER_MAX: Final = 25
 one of them comes within 25 ms on average, sooner than after news."""
 
 _PREFIX: Final = "wake-"
+_NAME: Final = "relay"
 
 
 def relay_folder(folder: str, node_id: int) -> str:
@@ -72,6 +78,12 @@ def relay(store: object, folder: str, node_id: int) -> Callable[[], None]:
     return end
 
 
+def tell_relay(sockets: Sockets) -> None:
+    """Tell a node's relay that somebody has begun to listen in its folder. Never raises; may be lost."""
+    with contextlib.suppress(OSError):
+        sockets.send(Wake(), sockets.listeners().get(_NAME, ()))
+
+
 def _nothing() -> None:
     """Every process of this store is told by whoever commits."""
 
@@ -81,12 +93,14 @@ class Relay:
 
     Args:
         folder: The node's own; those that lie beside it and belong to nobody are removed.
+        changed: Called when others listen than before.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, changed: Callable[[], None] = _nothing) -> None:
         self._folder = Path(folder)
         self._sockets = Sockets(self._folder)
         self._owners = Owners(folder)
+        self._changed = changed
         self._listeners: dict[str, list[str]] = {}
         self._told: set[str] = set()
         self._gathered: dict[str, Wake] = {}
@@ -96,6 +110,15 @@ class Relay:
         for old in self._folder.parent.glob(f"{_PREFIX}*"):
             if old != self._folder:
                 _remove_if_dead(old)
+        # Else whoever begins to wait is seen with the next wake-up.
+        with contextlib.suppress(StoreReadOnlyError):
+            self._sockets.listen(f"{_NAME}-{os.getpid()}", lambda _: self._look())
+        self._look()
+
+    @property
+    def has_waiters(self) -> bool:
+        """Whether anybody who listened at the last look waits for a result."""
+        return bool(self._listeners.get("wait"))
 
     def pass_on(self, wake: Wake) -> None:
         """Pass a wake-up on: to whom it means now, or with those that come within a moment of the last; to others later."""
@@ -125,6 +148,11 @@ class Relay:
         if listeners is not self._listeners:
             self._owners.read(listeners)
             self._listeners = listeners
+            self._changed()
+
+    def _look(self) -> None:
+        with contextlib.suppress(OSError):
+            self._read()
 
     def _tell_kind(self, kind: str, wake: Wake) -> None:
         """Tell all of a kind what concerns them."""

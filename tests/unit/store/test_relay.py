@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rota.store.owners import Own, write_own
 from rota.store.port import Wake, Woken
-from rota.store.relay import Relay, relay, relay_folder
+from rota.store.relay import Relay, relay, relay_folder, tell_relay
 from rota.store.wakes import Sockets, lowest_place, merged
 
 woken = st.none() | st.lists(st.builds(Woken, st.integers(1, 2), st.integers(0, 3), st.integers(0, 9)), max_size=6)
@@ -160,6 +160,10 @@ class Hall:
                 await asyncio.sleep(0.001)
         return told
 
+    def files(self) -> list[str]:
+        """Return what lies in the folder besides the relay's own socket."""
+        return sorted(name for name in os.listdir(self.folder) if not name.startswith("relay-"))
+
     def leave(self, name: str) -> None:
         """Let one die."""
         self._ears.pop(name).close()
@@ -273,7 +277,7 @@ async def test_an_owner_that_has_died_hides_nothing_from_the_others(hall_of: Mak
     assert hall.told() == {}
     assert await hall.later() == {"worker-2": [1]}
     hall.relay.pass_on(_work(1))
-    assert sorted(os.listdir(hall.folder)) == ["own-worker-2", "worker-2"]
+    assert hall.files() == ["own-worker-2", "worker-2"]
 
 
 @pytest.mark.parametrize("wake", [Wake(woken=None), Wake(cancels=[b"t"]), Wake(is_epoch=True)])
@@ -318,13 +322,44 @@ async def test_a_queue_that_nobody_here_serves_is_told_nobody(hall_of: MakeHall)
     assert await hall.later() == {"worker-2": [1]}
 
 
+async def test_who_begins_to_wait_is_seen_before_anything_is_passed_on(tmp_path: Path) -> None:
+    """Nothing that was settled is told to a relay that does not ask for it."""
+    folder, changes = relay_folder(str(tmp_path), 7), asyncio.Event()
+    relaying = Relay(folder, changes.set)
+    before = relaying.has_waiters
+    changes.clear()
+    ears = Ears(folder, "wait-1")
+
+    tell_relay(ears.sockets)
+
+    await asyncio.wait_for(changes.wait(), 10)
+    assert (before, relaying.has_waiters) == (False, True)
+    relaying.close()
+    ears.sockets.close()
+
+
+async def test_who_begins_to_wait_is_seen_with_the_next_wake_up_when_its_word_was_lost(tmp_path: Path) -> None:
+    """A wake-up is all that is left to make the relay look."""
+    folder, changes = relay_folder(str(tmp_path), 7), asyncio.Event()
+    relaying = Relay(folder, changes.set)
+    changes.clear()
+    ears = Ears(folder, "wait-1")
+
+    relaying.pass_on(_work(1))
+
+    assert changes.is_set()
+    assert relaying.has_waiters
+    relaying.close()
+    ears.sockets.close()
+
+
 async def test_a_folder_beside_one_s_own_keeps_what_its_living_have_written(tmp_path: Path, hall_of: MakeHall) -> None:
     """Another node of the host begins: its tidying must not make this one's workers be woken for everything."""
     hall = hall_of({"worker-1": {1: [1]}})
 
     Relay(relay_folder(str(tmp_path), 8)).close()
 
-    assert sorted(os.listdir(hall.folder)) == ["own-worker-1", "worker-1"]
+    assert hall.files() == ["own-worker-1", "worker-1"]
 
 
 async def test_a_folder_that_a_dead_node_left_behind_is_removed(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@
        ▲                                                                │ every 10 s: do you still answer?
        └──── a pause, growing to a second, with jitter ◀── lost ◀───────┘
 
+It listens to no more than somebody here wants to hear. ``retune`` begins with what is wanted now, at once; what nobody wants
+any longer ends with the next question, since who waits once often waits again.
+
 Through a pooler in transaction mode nobody can listen. Then workers find jobs by their own slow look, once a second, and so
 does whoever waits for a result; what they do not look for so often, cancellations, is looked for here.
 """
@@ -12,9 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
+import asyncpg
 from msgspec import structs
 
 from rota.errors import StoreError
@@ -33,18 +37,28 @@ class Ear:
     Args:
         server: The road to the server.
         heard: Called with each wake-up.
+        channels: To which to listen now.
         wants_cancels: Whether anybody here runs jobs, so that cancellations must be looked for.
     """
 
-    def __init__(self, server: Server, heard: Callable[[Wake], None], wants_cancels: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        heard: Callable[[Wake], None],
+        channels: Callable[[], Set[str]],
+        wants_cancels: Callable[[], bool],
+    ) -> None:
         self._server = server
         self._heard = heard
+        self._channels = channels
         self._wants_cancels = wants_cancels
+        self._is_retuned = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
 
-    def open(self) -> None:
-        """Begin to hear. Does nothing if it has begun."""
+    def retune(self) -> None:
+        """Hear what is wanted now; begin, if it has not begun."""
+        self._is_retuned.set()
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -76,18 +90,41 @@ class Ear:
         try:
             if server.is_pooled:
                 return
-            lost = asyncio.Event()
-            connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(server.schema, self._take)
-            # Asked once the ear is open: what comes later is heard.
-            await self._tell_everything()
-            while not lost.is_set():
+            connection.add_termination_listener(lambda _: self._is_retuned.set())
+            tuned: Set[str] = frozenset()
+            now = asyncio.get_running_loop().time
+            beat_at = now() + bounds.beat_s
+            while not connection.is_closed():
+                self._is_retuned.clear()
+                tuned = await self._tune(connection, tuned)
                 try:
-                    await asyncio.wait_for(lost.wait(), bounds.beat_s)
+                    async with asyncio.timeout_at(beat_at):
+                        await self._is_retuned.wait()
                 except TimeoutError:
+                    tuned = await self._leave(connection, tuned)
                     await connection.execute("SELECT 1", timeout=bounds.connect_s)
+                    beat_at = now() + bounds.beat_s
         finally:
             connection.terminate()
+
+    async def _tune(self, connection: asyncpg.Connection, tuned: Set[str]) -> Set[str]:
+        """Listen to what is wanted and new; then tell that something may have been missed. Returns all that is heard."""
+        new = self._channels() - tuned
+        for channel in new:
+            await connection.add_listener(channel, self._take)
+        # Asked once the ear is open: what comes later is heard.
+        if self._server.schema in new or (new and not tuned):
+            await self._tell_everything()
+        elif new:
+            self._heard(Wake(settled=None))
+        return tuned | new
+
+    async def _leave(self, connection: asyncpg.Connection, tuned: Set[str]) -> Set[str]:
+        """Stop hearing what nobody wants any more. Returns what is left."""
+        old = tuned - self._channels()
+        for channel in old:
+            await connection.remove_listener(channel, self._take)
+        return tuned - old
 
     async def _look(self) -> None:
         """Look for what is not told, until that fails."""

@@ -4,7 +4,7 @@
      "c": [token, …], "s": [token, …] | null, "e": bool, "a": bool}
 
 ``r`` is "ready": nothing needs to be staged. Null is "look everywhere", from place ``p`` on: a notification holds 7,999
-bytes.
+bytes. What was settled goes over a channel of its own, since most who listen wait for no result.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from rota.store.wakes import lowest_place
 
 EVERYTHING: Final = Wake(woken=None, settled=None, is_epoch=True, is_alone=True)
 """What is told when nobody knows what was missed."""
+
+_CHANNEL_BYTES_MAX: Final = 63
+"""Where the server cuts a name."""
 
 _TEXT_BYTES_MAX: Final = 7_900
 _CANCELS_MAX: Final = 100
@@ -39,6 +42,11 @@ class _News(Struct, omit_defaults=True):
 
 
 _decoder = msgspec.json.Decoder(_News)
+
+
+def settled_channel(schema: str) -> str:
+    """Return the channel on which settled jobs are told, as ``tell_wakes.sql`` does; the rest is told on the schema's name."""
+    return f"{schema} settled".encode()[:_CHANNEL_BYTES_MAX].decode(errors="ignore")
 
 
 def read(text: str) -> Wake:

@@ -1,15 +1,17 @@
 """Wake-ups through LISTEN and NOTIFY: one connection that listens a node, and for every other process that wants to hear.
 
     a function's pg_notify ──commit──▶ channel = schema ──▶ ear ──▶ listeners of this process
-                                                             └──▶ relay ──▶ workers of this node, the slot's owner first
+                                 └───▶ channel "… settled" ──┘└──▶ relay ──▶ workers of this node, the slot's owner first
 
-Statements notify by themselves, in their own transaction: what was not committed wakes nobody. When the connection was lost,
-each listener is told to look everywhere, since nobody knows what it missed; and so when it begins to listen.
+What was settled goes over a channel of its own, to which an ear listens while somebody behind it waits for a result. Statements
+notify by themselves, in their own transaction: what was not committed wakes nobody. When the connection was lost, each
+listener is told to look everywhere, since nobody knows what it missed; and so when it begins to listen.
 
 Invariants, each with the test that holds it:
     A node has one connection that listens.                      tests/postgres/test_listen.py
     It listens again by itself, and says "look everywhere".      tests/postgres/test_listen.py
-    A commit sends one notification.                             tests/postgres/test_listen.py
+    A commit sends one notification a channel.                   tests/postgres/test_listen.py
+    A settle is heard where somebody waits, and nowhere else.    tests/postgres/test_listen.py
     Without LISTEN, and without the relay, all is found.         tests/postgres/test_pooler.py, test_listen.py
 """
 
@@ -17,18 +19,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
+from typing import Final
+
+from msgspec import structs
 
 from rota.errors import RotaError, StoreReadOnlyError
 from rota.store.owners import Own, write_own
 from rota.store.port import Wake
 from rota.store.postgres.ear import Ear
 from rota.store.postgres.errors import DRIVER_ERRORS
-from rota.store.postgres.notices import EVERYTHING, written
+from rota.store.postgres.notices import EVERYTHING, settled_channel, written
 from rota.store.postgres.server import Server
-from rota.store.relay import Relay
+from rota.store.relay import Relay, tell_relay
 from rota.store.wakes import Heard, Sockets, parts_for
+
+_NOTHING: Final = Wake()
 
 _log = logging.getLogger("rota.store.postgres")
 
@@ -47,7 +54,7 @@ class PostgresWakes:
         self._hall = relay
         self._relayed = None if relay is None else Sockets(Path(relay))
         self._relay: Relay | None = None
-        self._ear = Ear(server, self._pass_on, self._has_workers)
+        self._ear = Ear(server, self._pass_on, self._channels, self._has_workers)
         self._told: set[asyncio.Task[None]] = set()
 
     def listen(self, name: str, heard: Heard) -> Callable[[], None]:
@@ -59,7 +66,7 @@ class PostgresWakes:
                 _log.warning("%s This process listens for itself.", problem)
         mark = (name, object())
         self._listeners[mark] = heard
-        self._ear.open()
+        self._ear.retune()
 
         def end() -> None:
             self._listeners.pop(mark, None)
@@ -69,8 +76,8 @@ class PostgresWakes:
 
     def relay(self, folder: str) -> Callable[[], None]:
         """Pass on what is heard to those who listen in that folder, from now on; returns what ends it."""
-        self._relay = relay = Relay(folder)
-        self._ear.open()
+        self._relay = relay = Relay(folder, self._ear.retune)
+        self._ear.retune()
 
         def end() -> None:
             if self._relay is relay:
@@ -91,7 +98,7 @@ class PostgresWakes:
         What a statement did has been told by the statement itself; this is for what no statement knows.
         """
         try:
-            task = asyncio.get_running_loop().create_task(self._notify(written(wake)))
+            task = asyncio.get_running_loop().create_task(self._notify(wake))
         except RuntimeError:
             return
         self._told.add(task)
@@ -114,6 +121,8 @@ class PostgresWakes:
     def _listen_to_relay(self, relayed: Sockets, name: str, heard: Heard) -> Callable[[], None]:
         """Listen in the node's folder; begin with what may have been missed."""
         stop = relayed.listen(name, heard)
+        if _kind(name) == "wait":
+            tell_relay(relayed)
         part = parts_for(_kind(name), EVERYTHING)
         first = asyncio.get_running_loop().call_soon(heard, part) if part is not None else None
 
@@ -129,6 +138,15 @@ class PostgresWakes:
         if not self._listeners and self._relay is None:
             self._ear.shut()
 
+    def _channels(self) -> Set[str]:
+        kinds = {_kind(name) for name, _ in self._listeners}
+        channels = set()
+        if self._relay is not None or kinds - {"wait"}:
+            channels.add(self._server.schema)
+        if "wait" in kinds or (self._relay is not None and self._relay.has_waiters):
+            channels.add(settled_channel(self._server.schema))
+        return channels
+
     def _has_workers(self) -> bool:
         return self._relay is not None or any(_kind(name) == "worker" for name, _ in self._listeners)
 
@@ -140,10 +158,14 @@ class PostgresWakes:
         if self._relay is not None:
             self._relay.pass_on(wake)
 
-    async def _notify(self, text: str) -> None:
+    async def _notify(self, wake: Wake) -> None:
+        schema = self._server.schema
+        news = ((schema, structs.replace(wake, settled=())), (settled_channel(schema), Wake(settled=wake.settled)))
         try:
             async with self._server.connection() as connection:
-                await connection.execute("SELECT pg_notify($1, $2)", self._server.schema, text)
+                for channel, part in news:
+                    if part != _NOTHING:
+                        await connection.execute("SELECT pg_notify($1, $2)", channel, written(part))
         except (RotaError, *DRIVER_ERRORS):
             _log.debug("a wake-up was lost", exc_info=True)
 
