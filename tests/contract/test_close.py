@@ -12,6 +12,8 @@ from rota.store.port import Blame, Store
 from tests.contract.outcomes import retry, succeeded
 from tests.contract.shop import KILLED, Shop, tokens
 
+pytestmark = pytest.mark.sample
+
 
 async def test_a_worker_is_closed_by_one_only(shop: Shop, other_store: Store) -> None:
     """Its supervisor and another node may both try."""

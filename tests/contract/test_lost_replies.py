@@ -21,6 +21,8 @@ from tests.faults import Fault, ScriptedPlan, SeededPlan, faulty_store
 
 T = TypeVar("T")
 
+pytestmark = pytest.mark.sample
+
 
 @asynccontextmanager
 async def lost_once(store: Store, method: str) -> AsyncIterator[Store]:

@@ -10,6 +10,8 @@ from rota.store.port import JobFilter
 from tests.contract.outcomes import cancelled, expired, failed, given_back, retry, succeeded
 from tests.contract.shop import OVENS, Shop, tokens
 
+pytestmark = pytest.mark.sample
+
 
 async def one_in_every_state(shop: Shop) -> dict[State, bytes]:
     """Return the token of a job in each of the seven states."""

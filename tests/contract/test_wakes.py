@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from rota.model.slot import place_of
 from rota.store.port import Blame, Store, Wake, Woken
 from tests.contract.outcomes import failed, given_back, retry, succeeded
 from tests.contract.shop import KILLED, OVENS, Shop, tokens
 
 HEARD_WITHIN_S = 10.0
+
+pytestmark = pytest.mark.sample
 
 
 class Listener:

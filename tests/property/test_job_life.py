@@ -38,6 +38,7 @@ def test_any_order_of_calls_keeps_what_is_promised_on_sqlite() -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.sample
 @pytest.mark.slow(seconds=8)
 @pytest.mark.timeout(900)
 def test_any_order_of_calls_keeps_what_is_promised_on_postgres() -> None:

@@ -15,7 +15,7 @@ from tests.postgres_server import PostgresServer, server_or_skip
 from tests.unit.app import pizzeria
 from tests.unit.app.pizzeria import Order
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.sample]
 
 MITTE = Order("mitte", "funghi")
 
