@@ -71,6 +71,23 @@ async def test_a_silent_connection_is_found_out(server: PostgresServer) -> None:
         ear.stop()
 
 
+async def test_a_silent_connection_is_found_out_while_listeners_come_and_go(server: PostgresServer) -> None:
+    """Each makes the ear look what is wanted; the question whether the server answers must not begin anew with each."""
+    async with open_through(server) as through:
+        ear = Ear(through.store, "worker-1")
+        await ear.until(_is_everything)
+        through.proxy.black_hole()
+        accepted = through.proxy.accepted
+        async with asyncio.timeout(PATIENCE_S):
+            while through.proxy.accepted == accepted:
+                Ear(through.store, "worker-2").stop()
+                await asyncio.sleep(0.001)
+        through.proxy.clear()
+
+        await ear.until(_is_everything)
+        ear.stop()
+
+
 async def test_a_server_that_is_away_is_not_run_at(server: PostgresServer) -> None:
     """The pauses grow; and when it is back, all is well within a second or so."""
     async with open_through(server) as through:
