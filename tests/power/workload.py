@@ -140,8 +140,9 @@ class Shop:
         self.close()
         self.clock.advance(_TWO_DAYS_S)
         self._open()
-        settled_before = self.clock.now_us() - 86_400 * _SECOND_US
-        old = self._peek("prunable", (settled_before, b"\xff" * 16, 5_000, 10_000))
+        now = self.clock.now_us()
+        settled_before = now - 86_400 * _SECOND_US
+        old = self._peek("prunable", (settled_before, b"\xff" * 16, 5_000, 10_000, now))
         self._ended = [token for token in self._ended if token not in {row[1] for row in old}]
         self._call({row[1]: ABSENT for row in old}, self._inline.prune(settled_before))
 
