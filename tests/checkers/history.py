@@ -177,7 +177,8 @@ class Restored(Event, tag="restored", frozen=True, kw_only=True):
     """The store can be reached again, or can be written to again, or is no longer slow: by now everybody can renew.
 
     Attributes:
-        could_read: It could be read all the time. Then only who waited for an answer for half a lease knows of it.
+        could_read: It could be read all the time, or whenever somebody looked: an outage may fall between two looks. Then only
+            who waited for an answer for half a lease knows of it.
     """
 
     could_read: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rota.node.watch import LOOK_S
 from tests.checkers.history import Restored
 from tests.simulation.line import Network
 from tests.simulation.nodes import Nodes
@@ -54,6 +55,7 @@ class Chaos:
         }
         self._makes = {name: make for name, make in makes.items() if name in world.plan.faults}
         self.is_over = False
+        self._down_since = 0.0
         self._leaving: set[int] = set()
         weather.rates = rates_of(world.plan, world.chance)
 
@@ -253,7 +255,7 @@ class Chaos:
     def _down(self) -> bool:
         if self._weather.is_down:
             return False
-        self._weather.is_down = True
+        self._weather.is_down, self._down_since = True, self._world.now
         seconds = self._world.chance.choice((0.3, 2.0, 4.0)) * self._world.chance.random()
         self._world.tell("CHAOS", "store is down", seconds=seconds)
         self._world.loop.after(seconds, self._up)
@@ -262,7 +264,8 @@ class Chaos:
     def _up(self) -> None:
         if self._weather.is_down:
             self._weather.is_down = False
-            self._world.saw(Restored(at=self._world.now_ns))
+            could_read = self._world.now - self._down_since < 2 * LOOK_S
+            self._world.saw(Restored(at=self._world.now_ns, could_read=could_read))
             self._world.tell("CHAOS", "store is up")
 
     def _slow(self) -> None:

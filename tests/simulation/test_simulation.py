@@ -32,6 +32,8 @@ REGRESSIONS = [
     (2450, "lease"),  # A settle repeated after its job had been reopened: recognised, and not recorded again.
     (200220, "lease"),  # Claimed again while the worker looked what it holds, and taken for settled. settle/settler.py
     (211025, "lease"),  # A disk full for less than half a lease, and then a node cut off. tests/checkers/lease_kept.py
+    (213714, "lease"),  # The same.
+    (214706, "lease"),  # An outage of an eighth of a second, between two looks. tests/simulation/chaos.py
 ]
 """Seeds that showed a fault, of rota or of the simulation, and which."""
 
