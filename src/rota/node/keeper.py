@@ -29,7 +29,13 @@ FINAL_CODES = frozenset({0, 2, 78})
 """Ended in good order, wrong usage, wrong configuration: starting again would come to the same. So does ``UNAVAILABLE``, no
 store, at the first start, when the address may be wrong; a node that was up waits for its store to come back."""
 
-HEALTHY_S = 60.0
+UP_S = 60.0
+"""A supervisor that lived for longer had found its store."""
+
+PROVED_S = 5.0
+"""One that lived for longer is not dying in a row, and is followed at once: its jobs may have no other node on this host."""
+
+FREE_STARTS = 3
 WAIT_MAX_S = 30.0
 
 
@@ -81,10 +87,10 @@ class Keeper:
         while not self._is_ending:
             started = self._now_s()
             code = self._keep_one()
-            was_healthy = self._now_s() - started > HEALTHY_S
-            if self._is_ending or self._is_final(code, was_healthy=was_healthy):
+            lived_s = self._now_s() - started
+            if self._is_ending or self._is_final(code, was_up=lived_s > UP_S):
                 break
-            deaths = 1 if was_healthy else deaths + 1
+            deaths = deaths_in_a_row(deaths, lived_s)
             self._wait(wait_s(deaths), code)
             self._order = msgspec.structs.replace(self._order, is_again=True)
         if self._is_ending and not self._was_passed_on:
@@ -93,8 +99,8 @@ class Keeper:
         self._telemetry.emit("keeper.ended", pid=os.getpid(), code=shown, seconds=self._now_s() - began)
         return shown
 
-    def _is_final(self, code: int, *, was_healthy: bool) -> bool:
-        return code in FINAL_CODES or (code == UNAVAILABLE and not was_healthy and not self._order.is_again)
+    def _is_final(self, code: int, *, was_up: bool) -> bool:
+        return code in FINAL_CODES or (code == UNAVAILABLE and not was_up and not self._order.is_again)
 
     def _keep_one(self) -> int:
         """Start a supervisor and return how it ended: its exit code, or a signal's number below zero."""
@@ -157,6 +163,11 @@ class Keeper:
                 self._child.returncode = os.waitstatus_to_exitcode(status)
 
 
+def deaths_in_a_row(before: int, lived_s: float) -> int:
+    """Return which death of a row this is, of a supervisor that lived for so long."""
+    return 1 if lived_s > PROVED_S else before + 1
+
+
 def wait_s(deaths: int) -> float:
-    """Return the seconds before the next start after so many deaths in a row: none, then 0.5, 1, 2 … 30."""
-    return 0.0 if deaths <= 1 else min(WAIT_MAX_S, 0.5 * 2.0 ** (deaths - 2))
+    """Return the seconds before the next start after so many deaths in a row: none thrice, then 0.5, 1, 2 … 30."""
+    return 0.0 if deaths <= FREE_STARTS else min(WAIT_MAX_S, 0.5 * 2.0 ** (deaths - FREE_STARTS - 1))

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from rota.node.identity import thread_states
-from rota.node.keeper import wait_s
+from rota.node.keeper import deaths_in_a_row, wait_s
 from rota.node.order import NodeOrder
 from tests.processes import is_running
 from tests.unit.node.waiting import until
@@ -121,12 +121,12 @@ def test_a_signal_ends_the_wait_for_the_next_start(
 ) -> None:
     """Nobody waits half a minute to stop a node that cannot start."""
     keeper = keep("exit 1")
-    until(lambda: len(noted("pids")) == 3, "three starts in vain")
+    until(lambda: len(noted("pids")) == 5, "five starts in vain")
 
     keeper.send_signal(signal.SIGTERM)
 
     keeper.wait(10)
-    assert len(noted("pids")) <= 4
+    assert len(noted("pids")) <= 6
 
 
 @pytest.mark.parametrize("code", [0, 2, 69, 78])
@@ -156,7 +156,9 @@ def test_asked_to_end_while_nobody_is_there_it_ends_in_good_order(
 ) -> None:
     """That its supervisor had been killed was told when it happened; to stop a node is no failure."""
     keeper = keep("die")
-    until(lambda: len(noted("pids")) == 2 and not any(map(is_there, noted("pids"))), "two deaths, after which it waits")
+    until(
+        lambda: len(noted("pids")) == 4 and not any(map(is_there, noted("pids"))), "four deaths, after which it waits"
+    )
 
     keeper.send_signal(number)
 
@@ -252,5 +254,16 @@ subprocess.Popen = refuse_once
 
 
 def test_waits_between_starts_grow_to_half_a_minute() -> None:
-    """At once, then slower and slower: a broken node must not eat a core."""
-    assert [wait_s(deaths) for deaths in range(1, 10)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
+    """At once a few times, then slower and slower: a broken node must not eat a core."""
+    assert [wait_s(deaths) for deaths in range(1, 12)] == [0, 0, 0, 0.5, 1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_supervisor_that_was_at_work_is_followed_at_once() -> None:
+    """Killed every ten seconds, it must not leave its jobs to wait longer each time; dying at its start, it must not spin."""
+    deaths = 0
+    for _ in range(6):
+        deaths = deaths_in_a_row(deaths, lived_s=10.0)
+        assert wait_s(deaths) == 0
+    for _ in range(5):
+        deaths = deaths_in_a_row(deaths, lived_s=0.3)
+    assert wait_s(deaths) == 2
