@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.postgres.through import QUICK, Through, open_through
 from tests.postgres_server import PostgresServer
 
 PATIENCE_S = 20.0
+PATIENT_CALLS = replace(QUICK, call_s=PATIENCE_S * 2)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timed]
 
@@ -83,6 +85,40 @@ async def test_a_silent_connection_is_found_out_while_listeners_come_and_go(serv
                 Ear(through.store, "worker-2").stop()
                 await asyncio.sleep(0.001)
         through.proxy.clear()
+
+        await ear.until(_is_everything)
+        ear.stop()
+
+
+async def test_a_connection_that_is_silent_when_somebody_begins_to_wait_is_found_out_as_soon(
+    server: PostgresServer,
+) -> None:
+    """To listen is a question too; its reply must not be waited for as long as one to a call that moves jobs."""
+    async with open_through(server, PATIENT_CALLS) as through:
+        ear = Ear(through.store, "worker-1")
+        await ear.until(_is_everything)
+        through.proxy.black_hole()
+        waiting = Ear(through.store, "wait-1")
+
+        await _is_given_up(through)
+
+        await waiting.until(lambda wake: wake.settled is None)
+        ear.stop()
+        waiting.stop()
+
+
+async def test_a_connection_that_is_silent_when_nobody_waits_any_more_is_found_out_as_soon(
+    server: PostgresServer,
+) -> None:
+    """Neither must the reply to the request to hear less."""
+    async with open_through(server, PATIENT_CALLS) as through:
+        ear, waiting = Ear(through.store, "worker-1"), Ear(through.store, "wait-1")
+        await waiting.until(lambda wake: wake.settled is None)
+        through.proxy.black_hole()
+        waiting.stop()
+        ear.heard.clear()
+
+        await _is_given_up(through)
 
         await ear.until(_is_everything)
         ear.stop()
@@ -273,6 +309,15 @@ async def test_a_worker_whose_node_s_folder_cannot_be_used_listens_for_itself(
 
         await ear.until(_names(9))
         await worker.close()
+
+
+async def _is_given_up(through: Through) -> None:
+    """Wait until the connection that listens has been replaced; then let the server be heard again."""
+    accepted = through.proxy.accepted
+    async with asyncio.timeout(PATIENCE_S):
+        while through.proxy.accepted == accepted:
+            await asyncio.sleep(0.001)
+    through.proxy.clear()
 
 
 async def _worker_store(through: Through, hall: str) -> PostgresStore:

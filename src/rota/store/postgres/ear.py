@@ -32,7 +32,7 @@ _log = logging.getLogger("rota.store.postgres")
 
 
 class Ear:
-    """Hears, from ``open`` on, in the running event loop.
+    """Hears, from the first ``retune`` on, in the running event loop.
 
     Args:
         server: The road to the server.
@@ -101,8 +101,9 @@ class Ear:
                     async with asyncio.timeout_at(beat_at):
                         await self._is_retuned.wait()
                 except TimeoutError:
-                    tuned = await self._leave(connection, tuned)
-                    await connection.execute("SELECT 1", timeout=bounds.connect_s)
+                    async with asyncio.timeout(bounds.connect_s):
+                        tuned = await self._leave(connection, tuned)
+                        await connection.execute("SELECT 1")
                     beat_at = now() + bounds.beat_s
         finally:
             connection.terminate()
@@ -110,8 +111,9 @@ class Ear:
     async def _tune(self, connection: asyncpg.Connection, tuned: Set[str]) -> Set[str]:
         """Listen to what is wanted and new; then tell that something may have been missed. Returns all that is heard."""
         new = self._channels() - tuned
-        for channel in new:
-            await connection.add_listener(channel, self._take)
+        async with asyncio.timeout(self._server.bounds.connect_s):
+            for channel in new:
+                await connection.add_listener(channel, self._take)
         # Asked once the ear is open: what comes later is heard.
         if self._server.schema in new or (new and not tuned):
             await self._tell_everything()
