@@ -110,10 +110,11 @@ def put(text: str) -> None:
         OutputError: It cannot be written.
     """
     try:
-        sys.stdout.write(text + "\n")
-    except UnicodeEncodeError:  # a terminal or a pipe of another encoding, such as under LC_ALL=C
-        coding = sys.stdout.encoding
-        sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding) + "\n")
+        try:
+            sys.stdout.write(text + "\n")
+        except UnicodeEncodeError:  # a terminal or a pipe of another encoding, such as under LC_ALL=C
+            coding = sys.stdout.encoding
+            sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding) + "\n")
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import io
 
 import pytest
 
-from rota.cli.output import Cell, Column, fit, paint, put, put_facts, put_json, put_json_lines, put_table
+from rota.cli.output import Cell, Column, OutputError, fit, paint, put, put_facts, put_json, put_json_lines, put_table
 
 TOKEN = Column("TOKEN", is_whole=True)
 COLUMNS = (TOKEN, Column("TASK"), Column("WHAT", rank=1), Column("WORKER", rank=2))
@@ -64,6 +65,19 @@ def test_what_an_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> N
     put_json({"key": "münchen"})
 
     assert written.getvalue() == b'm\\xfcnchen\n{"key":"m\\u00fcnchen"}\n'
+
+
+@pytest.mark.parametrize("text", ["oven", "öfen"])
+def test_a_full_disk_is_told_in_any_encoding(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Else the command would call it a fault of its own."""
+    with open("/dev/full", "w", encoding="ascii", buffering=1) as full:
+        monkeypatch.setattr("sys.stdout", full)
+
+        with pytest.raises(OutputError, match="No space left"):
+            put(text)
+
+        with contextlib.suppress(OSError):
+            full.close()
 
 
 def test_facts_stand_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
