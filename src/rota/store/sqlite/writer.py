@@ -4,8 +4,8 @@
     sync caller ───▶ waiting ──▶ its own thread ──────┴─ mutex ─▶ BEGIN IMMEDIATE, each piece in turn, COMMIT ─▶ replies
 
 Why no thread for a synchronous caller, nor for the claim of an idle worker's loop: the hop there and back costs as much as the
-commit. Whoever gets the mutex takes all
-that waits, its own piece and everybody else's, so under load the price of one commit is shared by all.
+commit. Whoever gets the mutex takes all that waits, its own piece and everybody else's, so under load the price of one commit
+is shared by all. Only that loop takes nothing of others': while something waits, its claim waits with it.
 
 A piece of work is a function of the connection. With company it runs inside a savepoint: if it raises, what it wrote is
 undone and the others go on. A piece may look first, outside of any transaction, whether there is anything to do at all: an
