@@ -234,6 +234,104 @@ async def test_who_waits_on_a_node_hears_though_it_began_after_the_relay(
         await worker.close()
 
 
+async def test_who_begins_to_wait_as_the_ear_stops_listening_hears(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request to hear less is on its way when somebody wants to hear more."""
+    late: list[Ear] = []
+    async with open_through(server) as through:
+        forget = asyncpg.Connection.remove_listener
+
+        async def forgets(*arguments: Any) -> None:
+            forgetting = asyncio.ensure_future(forget(*arguments))
+            await asyncio.sleep(0)  # so that it has been sent
+            late.append(Ear(through.store, "wait-2"))
+            await forgetting
+
+        monkeypatch.setattr(asyncpg.Connection, "remove_listener", forgets)
+        ear, early = Ear(through.store, "worker-1"), Ear(through.store, "wait-1")
+        await early.until(lambda wake: wake.settled is None)
+        token = await through.shop.submit_one(through.shop.job())
+        early.stop()
+        async with asyncio.timeout(PATIENCE_S):
+            while not late:
+                await asyncio.sleep(0.001)
+
+        await late[0].until(lambda wake: wake.settled is None)
+        await through.store.cancel(token)
+
+        await late[0].until(lambda wake: token in (wake.settled or ()))
+        for each in (ear, *late):
+            each.stop()
+
+
+async def test_who_begins_to_wait_as_the_ear_begins_to_listen_hears(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wanted has been asked already when somebody wants more; the next question to the server is far away."""
+    late: list[Ear] = []
+    async with open_through(server, replace(QUICK, beat_s=PATIENCE_S * 2)) as through:
+        listen = asyncpg.Connection.add_listener
+
+        async def listens(*arguments: Any) -> None:
+            if not late:
+                late.append(Ear(through.store, "wait-1"))
+            await listen(*arguments)
+
+        monkeypatch.setattr(asyncpg.Connection, "add_listener", listens)
+        ear, token = Ear(through.store, "worker-1"), await through.shop.submit_one(through.shop.job())
+        await ear.until(_is_everything)
+        # First what may have been missed until the ear listened at all, then until it listened to what was settled.
+        for _ in range(2):
+            await late[0].until(lambda wake: wake.settled is None)
+
+        await through.store.cancel(token)
+
+        await late[0].until(lambda wake: token in (wake.settled or ()))
+        ear.stop()
+        late[0].stop()
+
+
+async def test_a_connection_that_was_lost_is_replaced_by_one_that_hears_the_same(server: PostgresServer) -> None:
+    """Work, and what was settled; and each is told to look first."""
+    async with open_through(server) as through:
+        ear, waiting = Ear(through.store, "worker-1"), Ear(through.store, "wait-1")
+        for each in (ear, waiting):
+            await each.until(lambda wake: wake is not None)
+        await through.until("query LIKE 'LISTEN%' OR query LIKE 'SELECT 1'", 1)
+        ear.heard.clear()
+        waiting.heard.clear()
+        through.proxy.reset()
+        await ear.until(_is_everything)
+        await waiting.until(lambda wake: wake.settled is None)
+
+        token = await through.shop.submit_one(through.shop.job(slot=9))
+        await through.store.cancel(token)
+
+        await ear.until(_names(9))
+        await waiting.until(lambda wake: token in (wake.settled or ()))
+        ear.stop()
+        waiting.stop()
+
+
+async def test_the_channel_of_what_was_settled_is_cut_as_the_server_cuts_a_name(server: PostgresServer) -> None:
+    """Who listens to another name than is told hears nothing, and nobody says so."""
+    async with open_through(server) as through:
+        for schema in (
+            "rota",
+            'Ro "ta"',
+            "a" * 55,
+            "a" * 56,
+            "a" * 63,
+            "é" * 31,
+            "é" * 27 + "a",
+            "a" * 54 + "€",
+            "€" * 21,
+        ):
+            told = await through.look.fetchval("SELECT ($1::name || ' settled')::name::text", schema)
+            assert settled_channel(schema) == told
+
+
 async def test_a_commit_that_names_too_many_slots_says_from_which_place_on(server: PostgresServer) -> None:
     """A notification holds 7,999 bytes. Without the place, each bulk submit would send every worker to the beginning of its
     lines, to read all that has died there.
