@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,52 +13,25 @@ import asyncpg
 import pytest
 
 from rota.model.slot import place_of
-from rota.store.port import Store, Wake, Woken
-from rota.store.postgres.notices import read, settled_channel
-from rota.store.postgres.store import PostgresStore
+from rota.store.port import Wake, Woken
+from rota.store.postgres.notices import settled_channel
 from rota.store.relay import relay, relay_folder
 from tests.contract.outcomes import failed, retry, succeeded
 from tests.contract.shop import ALL_SLOTS, Worker
+from tests.postgres.hearing import PATIENCE_S, Ear, is_everything, names, worker_store
 from tests.postgres.through import QUICK, Through, open_through
 from tests.postgres_server import PostgresServer
 
-PATIENCE_S = 20.0
 PATIENT_CALLS = replace(QUICK, call_s=PATIENCE_S * 2)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timed]
-
-
-class Ear:
-    """Somebody who listens, and can be waited for."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self.heard: list[Wake] = []
-        self.stop = store.listen(name, self.heard.append)
-
-    async def until(self, is_it: Callable[[Wake], bool]) -> Wake:
-        """Return the first wake-up that fits, and forget all before it."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                while self.heard:
-                    wake = self.heard.pop(0)
-                    if is_it(wake):
-                        return wake
-                await asyncio.sleep(0.001)
-
-
-def _is_everything(wake: Wake) -> bool:
-    return wake.woken is None
-
-
-def _names(slot: int) -> Callable[[Wake], bool]:
-    return lambda wake: wake.woken is not None and slot in [news.slot for news in wake.woken]
 
 
 async def test_a_silent_connection_is_found_out(server: PostgresServer) -> None:
     """Nobody asks anything on the connection that listens: it must be looked after, or it would listen to nothing for ever."""
     async with open_through(server) as through:
         ear = Ear(through.store, "worker-1")
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         through.proxy.black_hole()
         await through.until("query LIKE 'LISTEN%'", 1)
         accepted = through.proxy.accepted
@@ -67,9 +40,9 @@ async def test_a_silent_connection_is_found_out(server: PostgresServer) -> None:
                 await asyncio.sleep(0.01)
         through.proxy.clear()
 
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         through.store.tell(Wake(woken=[Woken(1, 9, 0)]))
-        await ear.until(_names(9))
+        await ear.until(names(9))
         ear.stop()
 
 
@@ -77,7 +50,7 @@ async def test_a_silent_connection_is_found_out_while_listeners_come_and_go(serv
     """Each makes the ear look what is wanted; the question whether the server answers must not begin anew with each."""
     async with open_through(server) as through:
         ear = Ear(through.store, "worker-1")
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         through.proxy.black_hole()
         accepted = through.proxy.accepted
         async with asyncio.timeout(PATIENCE_S):
@@ -86,7 +59,7 @@ async def test_a_silent_connection_is_found_out_while_listeners_come_and_go(serv
                 await asyncio.sleep(0.001)
         through.proxy.clear()
 
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         ear.stop()
 
 
@@ -96,7 +69,7 @@ async def test_a_connection_that_is_silent_when_somebody_begins_to_wait_is_found
     """To listen is a question too; its reply must not be waited for as long as one to a call that moves jobs."""
     async with open_through(server, PATIENT_CALLS) as through:
         ear = Ear(through.store, "worker-1")
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         through.proxy.black_hole()
         waiting = Ear(through.store, "wait-1")
 
@@ -120,7 +93,7 @@ async def test_a_connection_that_is_silent_when_nobody_waits_any_more_is_found_o
 
         await _is_given_up(through)
 
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         ear.stop()
 
 
@@ -128,7 +101,7 @@ async def test_a_server_that_is_away_is_not_run_at(server: PostgresServer) -> No
     """The pauses grow; and when it is back, all is well within a second or so."""
     async with open_through(server) as through:
         ear = Ear(through.store, "worker-1")
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         through.proxy.refuses = True
         before, now = through.proxy.accepted, asyncio.get_running_loop().time
         through.proxy.reset()
@@ -139,7 +112,7 @@ async def test_a_server_that_is_away_is_not_run_at(server: PostgresServer) -> No
         grew_s = now() - began
         through.proxy.clear()
 
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         ear.stop()
         # Six tries are five pauses, each at least half of 20, 40, 80, 160 and 320 ms.
         assert grew_s >= 0.3
@@ -177,173 +150,18 @@ async def test_a_commit_sends_one_notification_a_channel(server: PostgresServer)
         }  # fmt: skip
 
 
-async def test_a_settle_is_not_heard_where_nobody_waits(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of twenty supervisors each would be woken up for it; once somebody waits, it is heard."""
-    said: list[str] = []
-
-    def noted(text: str) -> Wake:
-        said.append(text)
-        return read(text)
-
-    monkeypatch.setattr("rota.store.postgres.ear.read", noted)
-    async with open_through(server) as through:
-        shop, ear = through.shop, Ear(through.store, "worker-1")
-        await ear.until(_is_everything)
-        first, second = await shop.submit(shop.job(), shop.job())
-
-        await through.store.cancel(first)
-        # One that was told later than the cancellation, so that this one has been told, too.
-        through.store.tell(Wake(is_epoch=True))
-        await ear.until(lambda wake: wake.is_epoch)
-        heard_before = [text for text in said if '"s"' in text]
-        waiting = Ear(through.store, "wait-1")
-        await waiting.until(lambda wake: wake.settled is None)
-        await through.store.cancel(second)
-
-        wake = await waiting.until(lambda wake: wake.settled is not None)
-        ear.stop()
-        waiting.stop()
-        assert heard_before == []
-        assert wake.settled == [second]
-
-
-async def test_who_waits_on_a_node_hears_though_it_began_after_the_relay(
-    server: PostgresServer, tmp_path: Path
-) -> None:
-    """The relay is told of it, and begins to listen; nothing else that happens would make it look."""
-    async with open_through(server) as through:
-        hall = relay_folder(str(tmp_path), 7)
-        worker = await _worker_store(through, hall)
-        ear, token = Ear(worker, "worker-1"), await through.shop.submit_one(through.shop.job())
-        await ear.until(_is_everything)
-        stop = relay(through.store, str(tmp_path), 7)
-        await ear.until(_is_everything)
-        waiting = Ear(worker, "wait-1")
-        # First what may have been missed until it listened; then again when the server has been asked.
-        for _ in range(2):
-            await waiting.until(lambda wake: wake.settled is None)
-
-        await through.store.cancel(token)
-
-        await waiting.until(lambda wake: token in (wake.settled or ()))
-        ear.stop()
-        waiting.stop()
-        stop()
-        await worker.close()
-
-
-async def test_who_begins_to_wait_as_the_ear_stops_listening_hears(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The request to hear less is on its way when somebody wants to hear more."""
-    late: list[Ear] = []
-    async with open_through(server) as through:
-        forget = asyncpg.Connection.remove_listener
-
-        async def forgets(*arguments: Any) -> None:
-            forgetting = asyncio.ensure_future(forget(*arguments))
-            await asyncio.sleep(0)  # so that it has been sent
-            late.append(Ear(through.store, "wait-2"))
-            await forgetting
-
-        monkeypatch.setattr(asyncpg.Connection, "remove_listener", forgets)
-        ear, early = Ear(through.store, "worker-1"), Ear(through.store, "wait-1")
-        await early.until(lambda wake: wake.settled is None)
-        token = await through.shop.submit_one(through.shop.job())
-        early.stop()
-        async with asyncio.timeout(PATIENCE_S):
-            while not late:
-                await asyncio.sleep(0.001)
-
-        await late[0].until(lambda wake: wake.settled is None)
-        await through.store.cancel(token)
-
-        await late[0].until(lambda wake: token in (wake.settled or ()))
-        for each in (ear, *late):
-            each.stop()
-
-
-async def test_who_begins_to_wait_as_the_ear_begins_to_listen_hears(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is wanted has been asked already when somebody wants more; the next question to the server is far away."""
-    late: list[Ear] = []
-    async with open_through(server, replace(QUICK, beat_s=PATIENCE_S * 2)) as through:
-        listen = asyncpg.Connection.add_listener
-
-        async def listens(*arguments: Any) -> None:
-            if not late:
-                late.append(Ear(through.store, "wait-1"))
-            await listen(*arguments)
-
-        monkeypatch.setattr(asyncpg.Connection, "add_listener", listens)
-        ear, token = Ear(through.store, "worker-1"), await through.shop.submit_one(through.shop.job())
-        await ear.until(_is_everything)
-        # First what may have been missed until the ear listened at all, then until it listened to what was settled.
-        for _ in range(2):
-            await late[0].until(lambda wake: wake.settled is None)
-
-        await through.store.cancel(token)
-
-        await late[0].until(lambda wake: token in (wake.settled or ()))
-        ear.stop()
-        late[0].stop()
-
-
-async def test_a_connection_that_was_lost_is_replaced_by_one_that_hears_the_same(server: PostgresServer) -> None:
-    """Work, and what was settled; and each is told to look first."""
-    async with open_through(server) as through:
-        ear, waiting = Ear(through.store, "worker-1"), Ear(through.store, "wait-1")
-        for each in (ear, waiting):
-            await each.until(lambda wake: wake is not None)
-        await through.until("query LIKE 'LISTEN%' OR query LIKE 'SELECT 1'", 1)
-        ear.heard.clear()
-        waiting.heard.clear()
-        through.proxy.reset()
-        await ear.until(_is_everything)
-        await waiting.until(lambda wake: wake.settled is None)
-
-        token = await through.shop.submit_one(through.shop.job(slot=9))
-        await through.store.cancel(token)
-
-        await ear.until(_names(9))
-        await waiting.until(lambda wake: token in (wake.settled or ()))
-        ear.stop()
-        waiting.stop()
-
-
-async def test_the_channel_of_what_was_settled_is_cut_as_the_server_cuts_a_name(server: PostgresServer) -> None:
-    """Who listens to another name than is told hears nothing, and nobody says so."""
-    async with open_through(server) as through:
-        for schema in (
-            "rota",
-            'Ro "ta"',
-            "a" * 55,
-            "a" * 56,
-            "a" * 63,
-            "é" * 31,
-            "é" * 27 + "a",
-            "a" * 54 + "€",
-            "€" * 21,
-        ):
-            told = await through.look.fetchval("SELECT ($1::name || ' settled')::name::text", schema)
-            assert settled_channel(schema) == told
-
-
 async def test_a_commit_that_names_too_many_slots_says_from_which_place_on(server: PostgresServer) -> None:
     """A notification holds 7,999 bytes. Without the place, each bulk submit would send every worker to the beginning of its
     lines, to read all that has died there.
     """
     async with open_through(server) as through:
         shop, ear = through.shop, Ear(through.store, "worker-1")
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         await through.store.submit([shop.job() for _ in range(5)])
 
         await through.store.submit([shop.job(slot=slot) for slot in range(200)])
 
-        wake = await ear.until(_is_everything)
+        wake = await ear.until(is_everything)
         ear.stop()
         places = sorted(place_of(job.priority, job.seq) for job in await (await shop.worker()).claim())
         assert wake.from_place == places[-200]
@@ -354,19 +172,19 @@ async def test_a_node_listens_once(server: PostgresServer, tmp_path: Path) -> No
     async with open_through(server) as through:
         folder = str(tmp_path)
         hall = relay_folder(folder, 7)
-        workers = [await _worker_store(through, hall) for _ in range(3)]
+        workers = [await worker_store(through, hall) for _ in range(3)]
         ears = [Ear(store, f"worker-{number}") for number, store in enumerate(workers)]
         waiting = Ear(workers[0], "wait-1")
         for ear in ears:
-            await ear.until(_is_everything)
+            await ear.until(is_everything)
         stop = relay(through.store, folder, 7)
         for ear in ears:
-            await ear.until(_is_everything)
+            await ear.until(is_everything)
 
         token = await through.shop.submit_one(through.shop.job(slot=9))
 
         for ear in ears:
-            await ear.until(_names(9))
+            await ear.until(names(9))
         await through.store.cancel(token)
         await waiting.until(lambda wake: token in (wake.settled or ()))
         assert len(await through.pids("query LIKE 'LISTEN%' OR query LIKE 'SELECT 1'")) == 1
@@ -380,15 +198,15 @@ async def test_when_the_relay_has_lost_the_server_workers_are_told_to_look(
 ) -> None:
     """As soon as it hears again: nobody knows what it missed."""
     async with open_through(server) as through:
-        worker = await _worker_store(through, relay_folder(str(tmp_path), 7))
+        worker = await worker_store(through, relay_folder(str(tmp_path), 7))
         ear = Ear(worker, "worker-1")
         stop = relay(through.store, str(tmp_path), 7)
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         await through.until("query LIKE 'LISTEN%' OR query LIKE 'SELECT 1'", 1)
         ear.heard.clear()
         through.proxy.reset()
 
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
         stop()
         await worker.close()
 
@@ -399,13 +217,13 @@ async def test_a_worker_whose_node_s_folder_cannot_be_used_listens_for_itself(
     """Slower for the server, but not slower for its jobs."""
     (tmp_path / "wake-7").write_text("no folder")
     async with open_through(server) as through:
-        worker = await _worker_store(through, relay_folder(str(tmp_path), 7))
+        worker = await worker_store(through, relay_folder(str(tmp_path), 7))
         ear = Ear(worker, "worker-1")
-        await ear.until(_is_everything)
+        await ear.until(is_everything)
 
         await through.shop.submit(through.shop.job(slot=9))
 
-        await ear.until(_names(9))
+        await ear.until(names(9))
         await worker.close()
 
 
@@ -416,12 +234,6 @@ async def _is_given_up(through: Through) -> None:
         while through.proxy.accepted == accepted:
             await asyncio.sleep(0.001)
     through.proxy.clear()
-
-
-async def _worker_store(through: Through, hall: str) -> PostgresStore:
-    """Open a store as a worker of a node does."""
-    schema, url = through.store._server.schema, through.url
-    return await PostgresStore.open(url, clock=through.shop.clock, schema=schema, relay=hall, bounds=QUICK)
 
 
 async def _drain(worker: Worker) -> None:

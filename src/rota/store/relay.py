@@ -26,7 +26,7 @@ Invariants, each with the test that holds it:
     What is passed on together says all that was heard.          tests/unit/store/test_relay.py
     A worker is told of its own slots at once.                   tests/unit/store/test_relay.py
     One that may help is told of others' slots a moment later.   tests/unit/store/test_relay.py
-    Who begins to wait makes it listen to what is settled.       tests/postgres/test_listen.py
+    Who begins to wait makes it listen to what is settled.       tests/postgres/test_listen_settled.py
     A folder that a dead node left behind is removed.            tests/unit/store/test_relay.py
 """
 

@@ -11,7 +11,7 @@ Invariants, each with the test that holds it:
     A node has one connection that listens.                      tests/postgres/test_listen.py
     It listens again by itself, and says "look everywhere".      tests/postgres/test_listen.py
     A commit sends one notification a channel.                   tests/postgres/test_listen.py
-    A settle is heard where somebody waits, and nowhere else.    tests/postgres/test_listen.py
+    A settle is heard where somebody waits, and nowhere else.    tests/postgres/test_listen_settled.py
     Without LISTEN, and without the relay, all is found.         tests/postgres/test_pooler.py, test_listen.py
 """
 
