@@ -386,7 +386,7 @@ class Claims(Protocol):
         cursors: Sequence[int] | None = None,
         keyed_before: int | None = None,
         stages: Sequence[int] | None = None,
-        is_idle: bool = False,
+        is_loop_idle: bool = False,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots and that nobody holds.
 
@@ -404,7 +404,7 @@ class Claims(Protocol):
                 1970), for claims from other workers' slots; ``None`` for all.
             stages: Those of the slots that may have something to stage, as far as the caller knows; ``None`` for all. An
                 engine may stage the others too.
-            is_idle: The caller's event loop has nothing else to do: an engine may keep it for as long as the commit takes.
+            is_loop_idle: The caller's event loop has nothing else to do: an engine may keep it for as long as the commit takes.
 
         Raises:
             NodeClosedError: The worker has been closed.

@@ -250,7 +250,7 @@ class Claimer:
                 tasks=self._tasks,
                 cursors=cursors,
                 stages=line.slots.unstaged(slots),
-                is_idle=not self._hands.busy,
+                is_loop_idle=not self._hands.busy,
             )
         except BaseException:
             line.slots.failed()

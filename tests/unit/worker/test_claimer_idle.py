@@ -26,9 +26,9 @@ async def test_a_loop_in_which_a_job_runs_is_not_kept_by_a_claim() -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(kitchen.store, name)
 
-        async def claim(self, *args: Any, is_idle: bool = False, **named: Any) -> Claim:
-            told.append((running, is_idle))
-            return await kitchen.store.claim(*args, is_idle=is_idle, **named)
+        async def claim(self, *args: Any, is_loop_idle: bool = False, **named: Any) -> Claim:
+            told.append((running, is_loop_idle))
+            return await kitchen.store.claim(*args, is_loop_idle=is_loop_idle, **named)
 
     worker = await kitchen.worker(store=cast(Store, Listening()))
     working = asyncio.create_task(worker.run())

@@ -30,10 +30,10 @@ class PostgresClaims(Subject):
         cursors: Sequence[int] | None = None,
         keyed_before: int | None = None,
         stages: Sequence[int] | None = None,
-        is_idle: bool = False,
+        is_loop_idle: bool = False,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots; see the port."""
-        del is_idle
+        del is_loop_idle
         records = await self._server.call(
             "claim_jobs",
             self._now(),

@@ -192,13 +192,13 @@ class SqliteStore:
         cursors: Sequence[int] | None = None,
         keyed_before: int | None = None,
         stages: Sequence[int] | None = None,
-        is_idle: bool = False,
+        is_loop_idle: bool = False,
     ) -> Claim:
         """Take up to ``limit`` jobs of one queue that are ready in these slots and that nobody holds."""
         at = dict(zip(slots, cursors, strict=True)) if cursors is not None and any(cursors) else None
         wanted = Wanted(queue_id=queue_id, slots=slots, limit=limit, cursors=at, keyed_before=keyed_before)
         call = claims.ClaimCall(worker, wanted, tasks, stages=stages is None or bool(stages), now=self._now())
-        if is_idle and not self._is_inline and len(slots) <= FEW_SLOTS:
+        if is_loop_idle and not self._is_inline and len(slots) <= FEW_SLOTS:
             return await self._desk.writer.call_from_idle(call.write, call.look)
         return await self._write(call.write, call.look)
 

@@ -132,7 +132,7 @@ async def test_a_few_jobs_of_few_slots_are_taken_whatever_their_size(store: Sqli
     slots = [jobs[0].hash16 >> 6]
 
     replies = [
-        await store.claim(each.id, each.queue_ids["ovens"], slots, 10, tasks=[1], stages=(), is_idle=True)
+        await store.claim(each.id, each.queue_ids["ovens"], slots, 10, tasks=[1], stages=(), is_loop_idle=True)
         for each in (worker, other)
     ]
 
