@@ -82,7 +82,7 @@ HARMLESS: list[tuple[Checker, str, list[AnyEvent]]] = [
             Renewed(at=1_000 * MS, node="n1"),
             Renewed(at=2_000 * MS, node="n2"),
             Restored(at=5_900 * MS, could_read=True),
-            NodeClosed(at=9_100 * MS, node="n1", is_alive=True),
+            NodeClosed(at=9_100 * MS, node="n1", is_alive=True, by="n2"),
         ],
     ),
     (

@@ -167,10 +167,12 @@ class NodeClosed(Event, tag="node_closed", frozen=True, kw_only=True):
 
     Attributes:
         is_alive: Its supervisor lived.
+        by: Who closed it, as in ``Renewed``; empty when it is not known.
     """
 
     node: str
     is_alive: bool
+    by: str = ""
 
 
 class Restored(Event, tag="restored", frozen=True, kw_only=True):

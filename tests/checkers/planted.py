@@ -238,8 +238,9 @@ PLANTED: list[tuple[Checker, str, list[AnyEvent]]] = [
         [
             Renewed(at=1 * MS, node="n1"),
             Renewed(at=2_000 * MS, node="n2"),
+            Renewed(at=3_500 * MS, node="n3"),
             Restored(at=6_000 * MS, could_read=True),
-            NodeClosed(at=9_000 * MS, node="n1", is_alive=True),
+            NodeClosed(at=9_000 * MS, node="n1", is_alive=True, by="n2"),
         ],
     ),
     (

@@ -159,7 +159,7 @@ class Observer:
         self._world.counts["seen node closed" if reply else "seen close lost"] += 1
         who = self._nodes.get(node)
         if reply and who is not None and who is not process:
-            self._world.saw(NodeClosed(at=self._world.now_ns, node=who.seen, is_alive=who.is_alive))
+            self._world.saw(NodeClosed(at=self._world.now_ns, node=who.seen, is_alive=who.is_alive, by=process.seen))
             self._world.counts["seen living node closed"] += who.is_alive
 
     def _register_node(self, process: Process, reply: Any, new: Any) -> None:
