@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from rota.errors import OutcomeUnknownError
@@ -15,6 +16,8 @@ from rota.store.port import NewNode, Registered, Store
 from rota.telemetry.telemetry import Telemetry
 
 CLEAR_S = 3.0
+SLOW_S = 0.5
+"""The store was perhaps away for longer than this, and nobody could renew."""
 
 
 class Registrar:
@@ -55,7 +58,11 @@ class Registrar:
     async def register(self) -> Registered:
         """Make the node known, however long the store takes to answer."""
         await self._watch.clear_the_way(CLEAR_S)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         me = await until_answered(self._once, self._entropy, self._store_is_lost)
+        if loop.time() - began_s > SLOW_S:
+            self._watch.count_anew()
         self._tell(me)
         return me
 

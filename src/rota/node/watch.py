@@ -16,6 +16,7 @@ Invariants, each with the test that holds it:
     A worker is rescued only once its own proof is gone.           tests/unit/node/test_watch.py
     A living node's worker is left to its own supervisor first.    tests/unit/node/test_watch.py
     Silence is no evidence for who is not heard either.            tests/unit/node/test_watch.py
+    Nor for who had to wait for its own registration.              tests/unit/node/test_registrar.py
 """
 
 from __future__ import annotations
@@ -105,6 +106,10 @@ class Watch:
                 await self._pause(SOON_S if 0 < self._soon <= SOON_LOOKS_MAX else LOOK_S)
         finally:
             self._peers.close()
+
+    def count_anew(self) -> None:
+        """Take no silence until now for death: there may have been an outage in which this supervisor did not look."""
+        self._liveness.missed()
 
     async def clear_the_way(self, seconds: float) -> None:
         """Before registering: close what is dead, so that its names are free again. Gives up after so many seconds."""
