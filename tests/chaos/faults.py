@@ -70,8 +70,10 @@ async def kill_supervisor(nodes: Nodes, chance: Random) -> bool:
     pid, workers = node.supervisor, node.workers
     if pid is None:
         return False
-    nodes.note("supervisor_kills", workers)
-    _signal(pid, signal.SIGKILL)
+    with in_hand(node):
+        nodes.note("supervisor_kills", workers)
+        _signal(pid, signal.SIGKILL)
+        await nodes.until_ready(node)
     return True
 
 
