@@ -73,7 +73,7 @@ async def kill_supervisor(nodes: Nodes, chance: Random) -> bool:
     with in_hand(node):
         nodes.note("supervisor_kills", workers)
         _signal(pid, signal.SIGKILL)
-        await nodes.until_ready(node)
+        await nodes.until_ready(node, after=pid)
     return True
 
 

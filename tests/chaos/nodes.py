@@ -145,9 +145,15 @@ class Nodes:
             )
         )
 
-    async def until_ready(self, node: Node) -> None:
-        """Wait until a node that was started has all its workers in the ring."""
-        await self._until(lambda members: self._is_whole(node, members), f"{node.name} was not ready")
+    async def until_ready(self, node: Node, *, after: int | None = None) -> None:
+        """Wait until a node that was started has all its workers in the ring.
+
+        Args:
+            after: The supervisor that was killed, if one was: for a moment it is still seen, and all its workers with it.
+        """
+        await self._until(
+            lambda members: node.supervisor != after and self._is_whole(node, members), f"{node.name} was not ready"
+        )
 
     async def until_all_ready(self) -> None:
         """Wait until every node is as it should be."""
