@@ -183,4 +183,10 @@ MUTANTS = [
         (Edit("node/watch.py", "        for worker in left:\n", "        for worker in ():\n"),),
         Tests("tests/unit/node/test_watch.py"),
     ),
+    Mutant(
+        "silence_before_registering",
+        "who had to wait for its registration takes the silence before it for death",
+        (Edit("node/registrar.py", "if loop.time() - began_s > SLOW_S:", "if False:"),),
+        Tests("tests/unit/node/test_registrar.py"),
+    ),
 ]

@@ -180,4 +180,10 @@ MUTANTS = [
         ),
         Tests("tests/contract/test_wakes.py"),
     ),
+    Mutant(
+        "interrupted_waits",
+        "what a crash interrupted waits until it is its slot's turn",
+        (Edit("store/sqlite/candidates.py", "    if not first:\n", "    if True:\n"),),
+        Tests("tests/contract/test_close.py"),
+    ),
 ]

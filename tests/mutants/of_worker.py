@@ -95,4 +95,22 @@ MUTANTS = [
         (Edit("node/rescuer.py", "        if will:\n", "        if will and False:\n"),),
         Tests("tests/unit/node/test_rescuer.py"),
     ),
+    Mutant(
+        "adopted_by_token",
+        "what a look finds is compared by its token alone: a job claimed again is taken for settled",
+        (
+            Edit(
+                "settle/settler.py",
+                "if (job.token, job.fence) not in lately and not self._knows(job)",
+                "if job.token not in {token for token, _ in lately} and not self._knows(job)",
+            ),
+        ),
+        Tests("tests/unit/settle/test_settler.py"),
+    ),
+    Mutant(
+        "interrupted_moves_cursor",
+        "a cursor moves past what a crash interrupted, as if it had been the beginning of its line",
+        (Edit("worker/slots.py", "            if not job.crashes:\n", "            if True:\n"),),
+        Tests("tests/unit/worker/test_slots.py"),
+    ),
 ]
