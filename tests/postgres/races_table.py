@@ -23,7 +23,7 @@ async def _problem(case: Case, mutant: Mutant | None, server: PostgresServer) ->
     try:
         await play(case, server, mutant)
     except FAILURES as problem:
-        return str(problem).splitlines()[0]
+        return next(iter(str(problem).splitlines()), type(problem).__name__)
     return None
 
 
