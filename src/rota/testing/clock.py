@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+from rota.submit.check import microseconds_of
+
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _BOOT_NS = 3_600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,6 +19,9 @@ class ManualClock:
     Args:
         start: What the wall clock shows first; must carry a time zone.
 
+    Raises:
+        UsageError: ``start`` is no instant, or has no time zone.
+
     Example:
         >>> clock = ManualClock()
         >>> before = clock.now_us()
@@ -26,7 +31,7 @@ class ManualClock:
     """
 
     def __init__(self, start: datetime = _START) -> None:
-        self._now_us = (start - _EPOCH) // _MICROSECOND
+        self._now_us = microseconds_of(start, "start")
         self._boot_ns = _BOOT_NS
         self._lock = threading.Lock()
 

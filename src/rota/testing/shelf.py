@@ -9,6 +9,7 @@ from datetime import datetime
 from rota.app.address import MEMORY
 from rota.app.rota import Rota
 from rota.testing.clock import ManualClock
+from rota.testing.given import check_app
 
 
 @contextmanager
@@ -22,7 +23,12 @@ def temporary_store(app: Rota, *, start: datetime | None = None) -> Iterator[Man
 
     Yields:
         The clock: ``clock.advance(timedelta(hours=1))`` makes what is scheduled fall due.
+
+    Raises:
+        TypeError: ``app`` is no app.
+        UsageError: ``start`` is no instant with a time zone.
     """
+    check_app(app, "temporary_store")
     clock = ManualClock() if start is None else ManualClock(start)
     restore = app._stand_in(MEMORY, clock)
     try:

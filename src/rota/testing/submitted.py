@@ -10,6 +10,7 @@ from rota.app.task import Task
 from rota.model.job import JobRow
 from rota.result.info import JobInfo, build_info
 from rota.store.port import JobFilter
+from rota.testing.given import check_app, check_task
 
 P = ParamSpec("P")
 
@@ -21,7 +22,13 @@ def submitted(app: Rota, task: Task[..., Any] | None = None) -> list[JobInfo]:
 
     Args:
         task: Only jobs of this task.
+
+    Raises:
+        TypeError: ``app`` is no app, or ``task`` no task.
     """
+    check_app(app, "submitted")
+    if task is not None:
+        check_task(task, "submitted")
     return [build_info(row, [], None) for row in _rows(app, task)]
 
 
@@ -33,7 +40,9 @@ def assert_submitted(task: Task[P, Any], *args: P.args, **kwargs: P.kwargs) -> J
     Raises:
         AssertionError: None was, or several were; says what was submitted instead.
         InvalidArgumentsError: The arguments could not have been submitted at all.
+        TypeError: ``task`` is no task.
     """
+    check_task(task, "assert_submitted")
     codec = task._definition.codec
     wanted = codec.encode(args, kwargs)[1]
     rows = _rows(task._app, task)
@@ -52,7 +61,9 @@ def assert_not_submitted(task: Task[..., Any]) -> None:
 
     Raises:
         AssertionError: One was; says with which arguments.
+        TypeError: ``task`` is no task.
     """
+    check_task(task, "assert_not_submitted")
     rows = _rows(task._app, task)
     if rows:
         there = "\n".join(f"  {row.payload.decode()}" for row in rows)

@@ -10,6 +10,7 @@ from rota.errors import UsageError
 from rota.model.outcome import Failure
 from rota.store.port import Blame, NewNode, Store
 from rota.telemetry.telemetry import Telemetry
+from rota.testing.given import check_app, check_concurrency
 from rota.worker.order import WorkerOrder
 from rota.worker.worker import Worker
 
@@ -27,16 +28,21 @@ def run_until_idle(app: Rota, *, concurrency: int = 8) -> None:
 
     Raises:
         UsageError: Called in a running event loop; await ``run_until_idle_async`` there.
+        TypeError: ``app`` is no app, or ``concurrency`` no whole number.
+        ValueError: ``concurrency`` is below 1.
     """
     if is_in_loop():
         raise UsageError(
             "run_until_idle() was called in a running event loop. Write `await run_until_idle_async(app)`."
         )
+    check_app(app, "run_until_idle")
     asyncio.run(_in_own_loop(app, concurrency))
 
 
 async def run_until_idle_async(app: Rota, *, concurrency: int = 8) -> None:
     """Do the same as ``run_until_idle`` from async code."""
+    check_app(app, "run_until_idle")
+    check_concurrency(concurrency, "run_until_idle")
     store = (await app._session()).store
     queues = sorted({*app.queues, *(queue.name for queue in await store.queues())})
     node = await store.register_node(NewNode(name="test", proof="", host="{}"))

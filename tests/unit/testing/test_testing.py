@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rota import InvalidArgumentsError, Rota, State
+from rota import InvalidArgumentsError, Rota, State, UsageError
 from rota.testing import assert_not_submitted, assert_submitted, run_until_idle, submitted, temporary_store
 from tests.unit.app.pizzeria import Order, app, bake, deliver
 
@@ -132,3 +134,49 @@ def test_a_job_may_wait_for_one_that_it_has_submitted() -> None:
         run_until_idle(parents)
 
         assert [token.result() for token in tokens] == [8, 10]
+
+
+@pytest.mark.parametrize("wrong", [3, None, "shop:app", bake, Rota])
+def test_what_is_no_app_is_told_by_name_and_value(wrong: Any) -> None:
+    """An AttributeError about a private name says nothing to whoever swapped two arguments."""
+    says = re.escape(repr(wrong))
+
+    with pytest.raises(TypeError, match=rf"temporary_store\(\): an app is needed.*{says}"), temporary_store(wrong):
+        pass
+    with pytest.raises(TypeError, match=rf"run_until_idle\(\): an app is needed.*{says}"):
+        run_until_idle(wrong)
+    with pytest.raises(TypeError, match=rf"submitted\(\): an app is needed.*{says}"):
+        submitted(wrong)
+
+
+@pytest.mark.parametrize("wrong", [3, "bake", app, bake.__wrapped__])  # type: ignore[attr-defined]
+def test_what_is_no_task_is_told_by_name_and_value(wrong: Any) -> None:
+    """The function that a task was made of is the usual slip."""
+    says = re.escape(repr(wrong))
+
+    with temporary_store(app):
+        with pytest.raises(TypeError, match=rf"assert_submitted\(\): a task is needed.*{says}"):
+            assert_submitted(wrong, MITTE)
+        with pytest.raises(TypeError, match=rf"assert_not_submitted\(\): a task is needed.*{says}"):
+            assert_not_submitted(wrong)
+        with pytest.raises(TypeError, match=rf"submitted\(\): a task is needed.*{says}"):
+            submitted(app, wrong)
+
+
+def test_without_a_hand_nothing_would_be_run() -> None:
+    """A run that does nothing and says nothing would make a test green that proves nothing."""
+    with temporary_store(app):
+        bake.submit(MITTE)
+        for none in (0, -1):
+            with pytest.raises(ValueError, match="at least 1 is needed"):
+                run_until_idle(app, concurrency=none)
+        for wrong in ("8", 1.5, True, None):
+            with pytest.raises(TypeError, match="a whole number is needed"):
+                run_until_idle(app, concurrency=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("start", [datetime(2030, 2, 28), date(2030, 2, 28), "2030-02-28"])
+def test_a_clock_starts_at_an_instant_with_a_time_zone(start: Any) -> None:
+    """A naive one would mean another instant on another machine."""
+    with pytest.raises(UsageError, match=r"start=.*time zone"), temporary_store(app, start=start):
+        pass
