@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Set
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from msgspec import structs
@@ -29,6 +29,9 @@ from rota.store.postgres.notices import EVERYTHING, read
 from rota.store.postgres.server import Server
 
 _log = logging.getLogger("rota.store.postgres")
+
+_OPENING_S: Final = 0.5
+"""So long at most is a connection that nobody needs any more waited for."""
 
 
 class Ear:
@@ -54,6 +57,7 @@ class Ear:
         self._wants_cancels = wants_cancels
         self._is_retuned = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._failures = 0
 
     def retune(self) -> None:
@@ -62,12 +66,14 @@ class Ear:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def shut(self) -> asyncio.Task[None] | None:
-        """End hearing; returns what can be waited for."""
+    def shut(self) -> Set[asyncio.Task[None]]:
+        """End hearing; returns what can be waited for, also of what was ended before."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-        return task
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        return frozenset(self._ending)
 
     async def _run(self) -> None:
         while True:
@@ -86,7 +92,7 @@ class Ear:
     async def _listen(self) -> None:
         """Hear until the connection is lost."""
         server, bounds = self._server, self._server.bounds
-        connection = await server.connect()
+        connection = await self._connected()
         try:
             if server.is_pooled:
                 return
@@ -107,6 +113,20 @@ class Ear:
                     beat_at = now() + bounds.beat_s
         finally:
             connection.terminate()
+
+    async def _connected(self) -> asyncpg.Connection:
+        """Open the connection. Who is shut meanwhile waits for it a moment, and gives it up.
+
+        Interrupted at its very beginning, the driver leaves an error behind that nobody asks for, and asyncio tells everybody.
+        """
+        opening = asyncio.create_task(self._server.connect())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait((opening,), timeout=_OPENING_S)
+            if not opening.cancel() and not opening.cancelled() and opening.exception() is None:
+                opening.result().terminate()
+            raise
 
     async def _tune(self, connection: asyncpg.Connection, tuned: Set[str]) -> Set[str]:
         """Listen to what is wanted and new; then tell that something may have been missed. Returns all that is heard."""

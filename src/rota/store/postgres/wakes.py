@@ -112,11 +112,10 @@ class PostgresWakes:
             self._relay = None
         if self._relayed is not None:
             self._relayed.close()
-        ear = self._ear.shut()
-        tasks = [*self._told, *([ear] if ear else [])]
-        for task in tasks:
+        told, ending = list(self._told), self._ear.shut()
+        for task in told:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*told, *ending, return_exceptions=True)
 
     def _listen_to_relay(self, relayed: Sockets, name: str, heard: Heard) -> Callable[[], None]:
         """Listen in the node's folder; begin with what may have been missed."""
