@@ -51,6 +51,9 @@ def _of_entry(entry: HistoryEntry, attempt: int) -> Line:
             return Line(entry.at, f"attempt {attempt} failed on {worker}{took}{why}", "red")
         case "crashed":
             return Line(entry.at, f"moved away from {worker}: its process died while the job ran{took}{why}", "red")
+        case "released" if entry.failure is not None and entry.failure.blames_nobody:
+            says = f"given back, uncounted: {one_line(entry.failure.message)}"
+            return Line(entry.at, says, "yellow")
         case "released":
             return Line(entry.at, f"moved away from {worker}: it was gone before the job had started{why}", "yellow")
         case "stale":

@@ -95,7 +95,8 @@ class HistoryEntry(Struct, frozen=True):
     Attributes:
         at: When it was recorded.
         kind: ``failed`` (an attempt that is retried), ``crashed`` (its process died), ``stale`` (a settle was refused),
-            ``reopened`` (a person put it back), ``released`` (taken from a dead worker before it had started).
+            ``reopened`` (a person put it back), ``released`` (taken from a worker that died before it had started the
+            job, or that was drained or recycled meanwhile).
         fence: The claim it speaks of.
         worker: Name of the worker, such as ``mitte/1``; empty when unknown.
         failure: What went wrong, if something did.

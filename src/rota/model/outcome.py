@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -24,6 +25,10 @@ class Kind(IntEnum):
         return self <= Kind.EXPIRED
 
 
+WORKER_ENDED: Final = "WorkerEnded"
+"""The type of the failure that is told of a job whose worker was drained or recycled while it held it: nobody is blamed."""
+
+
 class Failure(Struct, frozen=True):
     """What went wrong in one attempt.
 
@@ -36,6 +41,11 @@ class Failure(Struct, frozen=True):
     type: str
     message: str
     traceback: str = ""
+
+    @property
+    def blames_nobody(self) -> bool:
+        """Whether it only tells that a worker ended in good order."""
+        return self.type == WORKER_ENDED
 
 
 class Outcome(Struct):

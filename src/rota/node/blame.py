@@ -15,7 +15,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Collection
 
-from rota.model.outcome import Failure
+from rota.model.outcome import WORKER_ENDED, Failure
 from rota.node.process import Ending
 from rota.store.port import Blame, WorkerRow
 from rota.worker.order import DRAINED, RECYCLE
@@ -32,15 +32,25 @@ def is_forgiven(ending: Ending, running: Collection[bytes], *, has_will: bool) -
 
 def blame_of_ending(name: str, ending: Ending, running: Collection[bytes], *, is_alone: bool, has_will: bool) -> Blame:
     """Return the blame for the end of a worker that its own supervisor has reaped."""
+    forgives = is_forgiven(ending, running, has_will=has_will)
+    return Blame(
+        running=frozenset(running),
+        failure=_ended(name, ending) if forgives else _crashed(name, ending),
+        condemns=is_alone,
+        forgives=forgives,
+    )
+
+
+def _ended(name: str, ending: Ending) -> Failure:
+    how = "recycled: a job in it overran its time limit" if ending.code == RECYCLE else "drained"
+    return Failure(WORKER_ENDED, f"worker {name} was {how}.")
+
+
+def _crashed(name: str, ending: Ending) -> Failure:
     says = f"worker {name} {ending.words}."
     if ending.last_lines:
         says += f" Its last lines:\n{ending.last_lines.rstrip()}"
-    return Blame(
-        running=frozenset(running),
-        failure=Failure("WorkerCrashed", says),
-        condemns=is_alone,
-        forgives=is_forgiven(ending, running, has_will=has_will),
-    )
+    return Failure("WorkerCrashed", says)
 
 
 def blame_of_loss(worker: WorkerRow, running: Collection[bytes] | None, *, has_will: bool, is_node_lost: bool) -> Blame:
@@ -52,7 +62,7 @@ def blame_of_loss(worker: WorkerRow, running: Collection[bytes] | None, *, has_w
         has_will: It left outcomes to be settled: it had ended on purpose.
         is_node_lost: Its supervisor is dead as well.
     """
-    kind = "NodeLost" if is_node_lost else "WorkerCrashed"
+    kind = WORKER_ENDED if has_will else "NodeLost" if is_node_lost else "WorkerCrashed"
     whose = "with its node" if is_node_lost else "while its supervisor was not looking"
     return Blame(
         running=None if running is None else frozenset(running),

@@ -52,9 +52,11 @@ def why(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry] = ())
 def moved(entry: HistoryEntry) -> str | None:
     """Return why a job left its worker, from one entry of its history; ``None`` if it did not."""
     worker = entry.worker or "its worker"
-    told = f": {entry.failure.message}" if entry.failure and entry.failure.message else ""
+    told = f": {entry.failure.message.rstrip('.')}" if entry.failure and entry.failure.message else ""
     if entry.kind == "crashed":
         return f"Worker {worker} died while it ran{told}. It went back to its place; the crash is counted."
+    if entry.kind == "released" and entry.failure and entry.failure.blames_nobody:
+        return f"Worker {worker} ended while it held the job{told}. It went back to its place, and nobody is blamed."
     if entry.kind == "released":
         return f"Worker {worker} died or left before it had started{told}. It went back to its place, uncounted."
     if entry.kind == "stale":

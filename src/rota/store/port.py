@@ -135,7 +135,7 @@ class Blame(Struct, frozen=True):
     Attributes:
         running: Tokens that were running; ``None`` when nobody can know (a lost node): then all that it held count.
         failure: What happened, for the history: type ``WorkerCrashed`` or ``NodeLost``, a message with exit signal, memory
-            high-water mark and last log lines.
+            high-water mark and last log lines; ``WorkerEnded`` when nobody is to blame.
         condemns: The worker ran one job alone: a crash of it is that job's own.
         forgives: Nobody is to blame (a drain, a recycle): no crash is counted.
     """

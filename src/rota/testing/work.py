@@ -7,14 +7,14 @@ import asyncio
 from rota.app.blocking import is_in_loop
 from rota.app.rota import Rota
 from rota.errors import UsageError
-from rota.model.outcome import Failure
+from rota.model.outcome import WORKER_ENDED, Failure
 from rota.store.port import Blame, NewNode, Store
 from rota.telemetry.telemetry import Telemetry
 from rota.testing.given import check_app, check_concurrency
 from rota.worker.order import WorkerOrder
 from rota.worker.worker import Worker
 
-_LEFT = Failure("WorkerEnded", "the test's worker has ended")
+_LEFT = Failure(WORKER_ENDED, "the test's worker has ended")
 
 
 def run_until_idle(app: Rota, *, concurrency: int = 8) -> None:

@@ -59,6 +59,16 @@ def test_a_move_says_why() -> None:
     ]
 
 
+def test_a_recycle_or_a_drain_is_told_as_one() -> None:
+    """The job may have run for minutes in the worker that ended; that it had not started would be wrong."""
+    ended = Failure("WorkerEnded", "worker mitte/1 was recycled: a job in it overran its time limit.")
+    release = HistoryEntry(BORN * S + S, "released", 1, "mitte/1", ended)
+
+    assert told(row(State.WAITING), release)[1:] == [
+        "given back, uncounted: worker mitte/1 was recycled: a job in it overran its time limit.",
+    ]
+
+
 def test_attempts_begin_anew_after_a_person_put_it_back() -> None:
     """The old attempts stay in the story; the numbers start again."""
     failed = HistoryEntry(BORN * S + S, "failed", 1, "mitte/1")

@@ -54,6 +54,21 @@ def test_a_worker_that_ran_nothing_and_ended_well_is_forgiven() -> None:
     assert blame_of_ending("mitte/1", ended(code=0), [], is_alone=False, has_will=False).forgives
 
 
+@pytest.mark.parametrize(
+    ("ending", "has_will", "says"),
+    [
+        (ended(code=75), True, "worker mitte/1 was recycled: a job in it overran its time limit."),
+        (ended(code=0, asked=True), False, "worker mitte/1 was drained."),
+        (ended(number=signal.SIGKILL, asked=True, killed="its node ends"), False, "worker mitte/1 was drained."),
+    ],
+)
+def test_what_is_forgiven_is_not_called_a_crash(ending: Ending, has_will: bool, says: str) -> None:
+    """It stands in the story of every job that was given back, where "crashed" would send people looking for one."""
+    failure = blame_of_ending("mitte/1", ending, [JOB], is_alone=False, has_will=has_will).failure
+
+    assert (failure.type, failure.message) == ("WorkerEnded", says)
+
+
 def test_the_history_says_how_it_ended() -> None:
     """Signal, memory, and the last lines when they were kept."""
     blame = blame_of_ending(

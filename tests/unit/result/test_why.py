@@ -146,6 +146,16 @@ def test_a_moved_job_says_why_it_moved(kind: str, says: str) -> None:
     assert says in reason
 
 
+def test_a_job_that_was_given_back_is_not_told_as_one_that_had_not_started() -> None:
+    """Its worker was recycled or drained while it ran: neither the job nor the machine was at fault."""
+    ended = Failure("WorkerEnded", "worker mitte/1 was recycled: a job in it overran its time limit.")
+
+    assert moved(replace(FAILED, kind="released", failure=ended)) == (
+        "Worker mitte/1 ended while it held the job: worker mitte/1 was recycled: a job in it overran its time limit. "
+        "It went back to its place, and nobody is blamed."
+    )
+
+
 @pytest.mark.parametrize("kind", ["failed", "reopened"])
 def test_what_did_not_move_says_nothing(kind: str) -> None:
     """A failed attempt ended where it was; it was not taken away."""
