@@ -11,9 +11,9 @@ import typer
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import job_facts, submitted_us
-from rota.cli.look import known_tasks, now_us
+from rota.cli.look import now_us, require_queue, require_task
 from rota.cli.number import whole
-from rota.cli.open import with_store
+from rota.cli.open import app_of, with_store
 from rota.cli.output import Cell, Column, hint, put_json_lines, put_table, say, state_cell
 from rota.cli.words import age, ago, did_you_mean, one_line, span
 from rota.model.state import State
@@ -64,7 +64,8 @@ def jobs(
 ) -> None:
     """List jobs, newest first.
 
-    States: waiting, scheduled, running, succeeded, failed, cancelled, expired.
+    States: waiting, scheduled, running, succeeded, failed, cancelled, expired. A task or queue that nobody knows is
+    not found, 3; a list in which nothing is, is a list.
 
     Examples:
       rota jobs --state failed --task bake
@@ -89,7 +90,7 @@ def jobs(
                 put_json_lines(job_facts(row) for row in page)
             else:
                 rows.extend(page)
-        return rows, "" if rows else await _who_was_meant(opened, task, queue)
+        return rows, "" if rows else await _require_known(opened, task, queue, key, app_of(app))
 
     rows, meant = with_store(store, app, read)
     shown = rows if is_all else rows[:limit]
@@ -98,10 +99,11 @@ def jobs(
     elif shown:
         put_table(COLUMNS, [_cells(row) for row in shown])
     else:
-        say(meant or ("No such jobs." if any((state, task, queue, key, before)) else "No jobs."))
+        is_filtered = any(given is not None for given in (state, task, queue, key, before))
+        say(meant or ("No such jobs." if is_filtered else "No jobs."))
     if len(rows) > len(shown):
         options_given = {"--task": task, "--queue": queue, "--key": key, "--store": store, "--app": app}
-        hint(f"More: {_next_page(shown[-1], state or [], options_given, limit)}")
+        hint(f"More: {_next_page(shown[-1], state or [], options_given, limit, as_json=as_json)}")
     elif not as_json and State.FAILED in {row.state for row in shown}:
         hint("Why they failed: rota job TOKEN. Put one back: rota retry TOKEN.")
 
@@ -133,14 +135,24 @@ async def _pages(opened: Store, which: JobFilter, *, is_all: bool) -> AsyncItera
         which = replace(which, before=page[-1].token)
 
 
-async def _who_was_meant(opened: Store, task: str | None, queue: str | None) -> str:
-    """Return a "did you mean" for a task or queue that nobody knows; empty if there is nothing to say."""
-    names = [row.name for row in await opened.queues()]
-    if queue and queue not in names:
-        return f"There is no queue {queue!r}. {did_you_mean(queue, names)}".strip()
-    if task and task not in (known := await known_tasks(opened)):
-        return f"No job of a task {task!r} is known. {did_you_mean(task, known)}".strip()
-    return ""
+async def _require_known(opened: Store, task: str | None, queue: str | None, key: str | None, app: str | None) -> str:
+    """Stop if the task or the queue is one that nobody knows; return which key may have been meant, or nothing.
+
+    A key is nobody's to know: it is there as long as its jobs are, and of none there are none.
+
+    Raises:
+        Stop: Neither the store nor the app, if there is one, knows the task or the queue.
+    """
+    from rota.store.port import JobFilter
+
+    if queue is not None:
+        await require_queue(opened, queue, app)
+    if task is not None:
+        await require_task(opened, task, app)
+    if key is None or await opened.jobs(JobFilter(key=key, limit=1)):
+        return ""
+    keys = {row.key for row in await opened.jobs(JobFilter(limit=1000)) if row.key is not None}
+    return f"No job of a key {key!r} is known. {did_you_mean(key, keys)}".strip()
 
 
 def _cells(row: JobRow) -> list[str | Cell]:
@@ -171,7 +183,7 @@ def what(row: JobRow, now: int) -> str:
     return ""
 
 
-def _next_page(last: JobRow, states: list[str], given: dict[str, str | None], limit: int) -> str:
+def _next_page(last: JobRow, states: list[str], given: dict[str, str | None], limit: int, *, as_json: bool) -> str:
     """Return the command that lists the page after this one."""
     words = ["rota", "jobs"]
     for state in states:
@@ -179,4 +191,5 @@ def _next_page(last: JobRow, states: list[str], given: dict[str, str | None], li
     for name, value in given.items():
         words += [name, value] if value else []
     words += ["--limit", str(limit)] if limit != PAGE_SHOWN else []
+    words += ["--json"] if as_json else []
     return shlex.join([*words, "--before", token_text(last.token)])

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.cli.exits import Exit, stop
+from rota.cli.words import did_you_mean
+
 if TYPE_CHECKING:
+    from rota.cli.describe import Description
     from rota.cli.open import Place
     from rota.errors import RotaError
     from rota.node.liveness import Dead
@@ -25,6 +29,51 @@ async def known_tasks(opened: Store) -> set[str]:
 
     offered = {name for worker in (await opened.membership()).workers for name in worker.tasks}
     return offered | {row.task for row in await opened.jobs(JobFilter(limit=1000))}
+
+
+async def require_task(opened: Store, task: str, app: str | None) -> None:
+    """Stop unless a worker offers the task, a job names it, however old, or the app has it.
+
+    Raises:
+        Stop: Nobody knows it, or the app has to be asked and cannot be imported.
+    """
+    from rota.store.port import JobFilter
+
+    known = await known_tasks(opened)
+    if task in known or await opened.jobs(JobFilter(task=task, limit=1)):
+        return
+    named = _description(app).tasks if app else ()
+    if task not in named:
+        advice = did_you_mean(task, known | set(named)) or "rota jobs and rota workers name those that are known."
+        stop(Exit.NOT_FOUND, f"no job of a task {task!r} is known.", advice)
+
+
+async def require_queue(opened: Store, queue: str, app: str | None, ahead: str = "") -> None:
+    """Stop unless the store knows the queue, by its first job or worker, or the app names it.
+
+    Args:
+        opened: The store.
+        queue: The name in question.
+        app: The app; ``None`` for none.
+        ahead: What else can be done with a queue of which nothing is known yet.
+
+    Raises:
+        Stop: Nobody knows it, or the app has to be asked and cannot be imported.
+    """
+    known = {row.name for row in await opened.queues()}
+    if queue in known:
+        return
+    named = _description(app).queues if app else ()
+    if queue not in named:
+        further = ahead or "rota queues lists those that are known."
+        advice = f"{did_you_mean(queue, known | set(named))} {further}".strip()
+        stop(Exit.NOT_FOUND, f"there is no queue {queue!r}.", advice)
+
+
+def _description(app: str) -> Description:
+    from rota.cli.describe import describe
+
+    return describe(app)
 
 
 def absent(token: bytes) -> RotaError:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rota.cli import options
-from rota.cli.exits import Exit, stop
 from rota.cli.facts import queue_facts
+from rota.cli.look import require_queue
 from rota.cli.open import app_of, with_store
 from rota.cli.output import Cell, Column, hint, put, put_json, put_json_lines, put_table, say
-from rota.cli.words import did_you_mean
 
 if TYPE_CHECKING:
     from rota.store.port import Store
@@ -101,7 +99,8 @@ def _set_paused(
     async def change(opened: Store) -> bool:
         known = {row.name: row.is_paused for row in await opened.queues()}
         if queue not in known and not is_made:
-            _require_known(queue, known, app_of(app), is_paused=is_paused)
+            ahead = f"To pause it ahead of its first job: rota pause {queue} --create" if is_paused else ""
+            await require_queue(opened, queue, app_of(app), ahead)
         if is_paused or queue in known:
             await opened.set_paused(queue, is_paused)
         return known.get(queue, False)
@@ -112,23 +111,3 @@ def _set_paused(
         return
     word = "paused" if is_paused else "open"
     put(f"{queue} is {word}." if was != is_paused else f"{queue} was {word} already.")
-
-
-def _require_known(queue: str, known: Iterable[str], app: str | None, *, is_paused: bool) -> None:
-    """Stop unless the app names a queue of which its store knows nothing yet.
-
-    Raises:
-        Stop: It does not, or there is no app.
-    """
-    from rota.cli.describe import describe
-
-    named = describe(app).queues if app else ()
-    if queue in named:
-        return
-    ahead = f"To pause it ahead of its first job: rota pause {queue} --create" if is_paused else ""
-    listed = "" if ahead else "rota queues lists those that are known."
-    stop(
-        Exit.NOT_FOUND,
-        f"there is no queue {queue!r}.",
-        " ".join(filter(None, (did_you_mean(queue, [*known, *named]), ahead, listed))),
-    )

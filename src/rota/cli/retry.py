@@ -9,10 +9,10 @@ import typer
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
-from rota.cli.look import absent, known_tasks
-from rota.cli.open import with_store
+from rota.cli.look import absent, require_task
+from rota.cli.open import app_of, with_store
 from rota.cli.output import hint, put, put_json, say
-from rota.cli.words import count, did_you_mean
+from rota.cli.words import count
 from rota.model.state import State
 from rota.model.token import token_from_text, token_text
 
@@ -80,11 +80,7 @@ def _retry_one(token: str, *, dry_run: bool, as_json: bool, store: str | None, a
 
 
 def _retry_many(task: str, *, dry_run: bool, yes: bool, as_json: bool, store: str | None, app: str | None) -> None:
-    tokens, known = with_store(store, app, lambda opened: _failed_of(opened, task))
-    if not tokens and task not in known:
-        stop(
-            Exit.NOT_FOUND, f"no job of a task {task!r} is known.", did_you_mean(task, known) or "rota jobs lists them."
-        )
+    tokens = with_store(store, app, lambda opened: _failed_of(opened, task, app_of(app)))
     if not tokens or dry_run:
         _report(task, tokens, 0, dry_run=dry_run, as_json=as_json)
         return
@@ -97,7 +93,12 @@ def _retry_many(task: str, *, dry_run: bool, yes: bool, as_json: bool, store: st
     _report(task, tokens, with_store(store, app, change, writes=True), dry_run=False, as_json=as_json)
 
 
-async def _failed_of(opened: Store, task: str) -> tuple[list[bytes], set[str]]:
+async def _failed_of(opened: Store, task: str, app: str | None) -> list[bytes]:
+    """Return the tokens of a task's failed jobs, in the order in which they were submitted.
+
+    Raises:
+        Stop: Nobody knows the task.
+    """
     from rota.store.port import JobFilter
 
     tokens: list[bytes] = []
@@ -107,8 +108,9 @@ async def _failed_of(opened: Store, task: str) -> tuple[list[bytes], set[str]]:
         page = [row.token for row in await opened.jobs(which)]
         tokens += page
         if len(page) < PAGE:
-            # Oldest first: reopened in the order in which they were submitted.
-            return tokens[::-1], set() if tokens else await known_tasks(opened)
+            if not tokens:
+                await require_task(opened, task, app)
+            return tokens[::-1]
         before = page[-1]
 
 

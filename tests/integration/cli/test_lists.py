@@ -65,15 +65,46 @@ def test_pages_follow_each_other_without_gap_or_overlap(shop: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "meant"),
-    [(["--task", "bkae"], "Did you mean 'bake'?"), (["--queue", "oven"], "Did you mean 'ovens'?")],
+    ("words", "says"),
+    [
+        (["--task", "bkae"], "Did you mean 'bake'?"),
+        (["--queue", "oven"], "Did you mean 'ovens'?"),
+        (["--queue", "foo"], "there is no queue 'foo'"),
+        (["--queue", ""], "there is no queue ''"),
+        (["--queue", "oven", "--json"], "Did you mean 'ovens'?"),
+        (["--task", "bkae", "--state", "failed", "--all", "--json"], "Did you mean 'bake'?"),
+    ],
 )
-def test_a_filter_that_nothing_fits_gets_a_suggestion(shop: Folder, words: list[str], meant: str) -> None:
-    """An empty list is right, and a typing error is likely."""
+def test_a_task_or_queue_that_nobody_knows_is_not_found(shop: Folder, words: list[str], says: str) -> None:
+    """A script that waits for an empty list must not be told that it is empty for a typing error."""
     said = shop.rota("jobs", *words)
 
+    assert (said.code, said.out) == (3, "")
+    assert says in said.err
+
+
+def test_a_queue_or_task_that_only_the_app_names_has_an_empty_list(shop: Folder) -> None:
+    """Its first job is still to come."""
+    shop.write_app()
+
+    for words in (["--queue", "default"], ["--task", "burn"]):
+        assert shop.rota("jobs", *words, "--store", "rota.db").code == 3
+        said = shop.rota("jobs", *words, "--store", "rota.db", "--app", "shop:app")
+        assert (said.code, said.out, said.err) == (0, "", "No such jobs.\n")
+    assert shop.rota("retry", "--task", "burn", "--failed", "--store", "rota.db", "--app", "shop:app").code == 0
+
+
+def test_a_key_without_jobs_has_an_empty_list(shop: Folder) -> None:
+    """A key is nobody's to know: it is there as long as its jobs are."""
+    said = shop.rota("jobs", "--key", "kreuzburg")
+
     assert (said.code, said.out) == (0, "")
-    assert meant in said.err
+    assert "Did you mean 'kreuzberg'?" in said.err
+
+
+def test_the_next_page_of_json_is_json(shop: Folder) -> None:
+    """The hint is pasted as it is."""
+    assert " --json --before " in shop.rota("jobs", "--limit", "2", "--json").err
 
 
 def test_a_state_that_does_not_exist_is_a_usage_error(shop: Folder) -> None:
