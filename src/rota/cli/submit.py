@@ -105,7 +105,7 @@ def submit(
 
         from rota.submit.send import send
 
-        meant = "" if named else await _who_was_meant(opened, task)
+        meant = await _who_was_meant(opened, job, is_checked=bool(named), is_queue_named=queue is not None)
         reply = await send(opened, [job], asyncio.sleep)
         return job.token in reply.duplicates, meant
 
@@ -133,16 +133,24 @@ def _report(job: NewJob, *, is_known: bool, meant: str, is_checked: bool, as_jso
     if is_known:
         say("It was there already; nothing was done.")
     elif meant:
-        warn(f"no worker or job knows a task {job.task!r}. {meant} If so: rota cancel {text}")
+        warn(f"no worker or job knows a {meant} If so: rota cancel {text}")
     elif not is_checked:
         hint(f"Stored in {job.queue} as it is, unchecked; --app MODULE:APP checks arguments and applies the key rule.")
 
 
-async def _who_was_meant(opened: Store, task: str) -> str:
+async def _who_was_meant(opened: Store, job: NewJob, *, is_checked: bool, is_queue_named: bool) -> str:
+    """Return which known task or queue is near to one that is not known yet; a job of it might wait for ever."""
     from rota.cli.look import known_tasks
 
-    known = await known_tasks(opened)
-    return "" if task in known else did_you_mean(task, known)
+    if not is_checked:
+        known = await known_tasks(opened)
+        if job.task not in known and (meant := did_you_mean(job.task, known)):
+            return f"task {job.task!r}. {meant}"
+    if is_queue_named:
+        queues = {row.name for row in await opened.queues()}
+        if job.queue not in queues and (meant := did_you_mean(job.queue, queues)):
+            return f"queue {job.queue!r}. {meant}"
+    return ""
 
 
 def _from_stdin() -> str:

@@ -83,3 +83,13 @@ def test_a_task_that_nobody_knows_is_stored_and_noted(shop: Folder) -> None:
     assert said.code == 0
     assert "Did you mean 'bake'?" in said.err
     assert f"rota cancel {said.out.strip()}" in said.err
+
+
+def test_a_queue_that_nobody_knows_is_made_and_noted(shop: Folder) -> None:
+    """No worker serves a misspelt one: the job would wait for ever, and nobody would know why."""
+    said = shop.rota("submit", "write", "{}", "--queue", "lettres")
+
+    assert said.code == 0
+    assert "knows a queue 'lettres'. Did you mean 'letters'?" in said.err
+    assert f"rota cancel {said.out.strip()}" in said.err
+    assert "Did you mean" not in shop.rota("submit", "write", "{}", "--queue", "letters").err
