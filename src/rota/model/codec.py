@@ -27,6 +27,7 @@ import msgspec
 from rota.errors import InvalidArgumentsError, LimitError
 from rota.model.faithful import find_change
 from rota.model.limits import PAYLOAD_BYTES_MAX, RESULT_BYTES_MAX
+from rota.model.parts import find_unknown, find_unwritable
 from rota.model.plain import from_plain, to_plain
 from rota.model.shape import Call, arguments_type, call_builder, refuse_foreign, without_snooze
 from rota.model.signature import Signature, annotation_text
@@ -127,12 +128,15 @@ class Codec:
     def encode_text(self, text: str | bytes) -> tuple[bytes, Call]:
         """Check arguments that are JSON already, such as from a command line, and return them as ``encode`` does.
 
+        A field that the annotations do not have is refused, however deep: it is most often a slip of the pen.
+
         Raises:
             InvalidArgumentsError: Not JSON, or it does not fit the function.
             LimitError: The payload is larger than allowed.
         """
         try:
-            names = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+            plain = msgspec.json.decode(text, type=dict[str, Any])
+            self.signature.check_names(plain)
             read = self._decode(text)
         except msgspec.ValidationError as error:
             raise self._refusal(str(error), {}) from error
@@ -143,7 +147,10 @@ class Codec:
                 f"name, for {self.signature}.",
                 task=self.task,
             ) from error
-        payload = self._write({name: getattr(read, name) for name in self.signature.names if name in names})
+        for name, value in plain.items():
+            if unknown := find_unknown(value, getattr(read, name), f"$.{name}"):
+                raise self._refusal(unknown, {}, name)
+        payload = self._write({name: getattr(read, name) for name in self.signature.names if name in plain})
         return payload, self._call(read)
 
     def decode(self, payload: bytes) -> Call:
@@ -231,12 +238,16 @@ class Codec:
             try:
                 _ENCODE(value)
             except Exception as own:
-                reason = _why_unwritable(own)
+                path, part = f"$.{name}", value
+                if not isinstance(own, RecursionError):
+                    path, part = find_unwritable(value, path, _ENCODE)
                 return InvalidArgumentsError(
-                    f"task {self.task}, argument {name}: {_shown(value)} ({type(value).__name__}) cannot be written as "
-                    f"JSON{reason}. Nothing was written. Pass plain values, dataclasses, dates, UUIDs or Decimals.",
+                    f"task {self.task}, argument {name}: {_shown(part)} ({type(part).__name__}) cannot be written as "
+                    f"JSON{_why_unwritable(own)} - at {path}. Nothing was written. Pass plain values, dataclasses, dates, "
+                    "UUIDs or Decimals.",
                     task=self.task,
                     argument=name,
+                    path=path,
                 )
         return InvalidArgumentsError(f"task {self.task}: {error}. Nothing was written.", task=self.task)
 

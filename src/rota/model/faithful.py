@@ -7,11 +7,10 @@ is stored. Nearly always the two are equal and one comparison says so; only if n
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_ROWS = (list, tuple, set, frozenset, deque)
+from rota.model.parts import ROWS, fields_of, unknown_field, values_of
 
 
 def find_change(given: Any, read: Any, path: str) -> str | None:
@@ -28,11 +27,11 @@ def find_change(given: Any, read: Any, path: str) -> str | None:
         return f"{given!r} would arrive as None - at {path}"
     if isinstance(given, Mapping):
         return _in_mapping(given, read, path)
-    if isinstance(given, _ROWS) and isinstance(read, _ROWS):
+    if isinstance(given, ROWS) and isinstance(read, ROWS):
         return _in_rows(given, read, path)
     if type(given) is not type(read):
         return f"Expected {type(read).__name__}, got {type(given).__name__} - at {path}"
-    return _first(find_change(getattr(given, n, None), getattr(read, n, None), f"{path}.{n}") for n in _fields(given))
+    return _first(find_change(getattr(given, n, None), getattr(read, n, None), f"{path}.{n}") for n in fields_of(given))
 
 
 def _equal(given: Any, read: Any) -> bool:
@@ -44,14 +43,13 @@ def _equal(given: Any, read: Any) -> bool:
 
 def _in_mapping(given: Mapping[Any, Any], read: Any, path: str) -> str | None:
     if not isinstance(read, Mapping):
-        fields = _fields(read)
-        if not fields:
+        if not fields_of(read):
             return f"Expected {type(read).__name__}, got {type(given).__name__} - at {path}"
-        read = {name: getattr(read, name) for name in fields}
+        read = values_of(read)
     for key, value in given.items():
         if key not in read:
             if isinstance(key, str):
-                return f"Object contains unknown field {key} - at {path}"
+                return unknown_field(key, read, path)
             return f"Expected str keys, got {type(key).__name__} ({key!r}) - at {path}"
         change = find_change(value, read[key], f"{path}.{key}")
         if change:
@@ -76,14 +74,3 @@ def _has(read: set[Any] | frozenset[Any], item: Any) -> bool:
 
 def _first(changes: Iterable[str | None]) -> str | None:
     return next((change for change in changes if change), None)
-
-
-def _fields(value: Any) -> tuple[str, ...]:
-    kind = type(value)
-    if hasattr(kind, "__struct_fields__"):
-        return tuple(kind.__struct_fields__)
-    if hasattr(kind, "__dataclass_fields__"):
-        return tuple(kind.__dataclass_fields__)
-    if hasattr(kind, "__attrs_attrs__"):
-        return tuple(attribute.name for attribute in kind.__attrs_attrs__)
-    return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rota.errors import InvalidArgumentsError, TaskDefinitionError
@@ -115,26 +115,37 @@ class Signature:
             given = {name: given[name] for name in self.names if name in given}
         elif self._is_all_positional and len(given) == len(self.names):
             return given
-        missing = [name for name in self.required if name not in given]
-        if missing:
-            raise self._refusal(f"missing {_count(len(missing), 'argument')}: {', '.join(missing)}", missing=missing)
+        self._refuse_missing(given)
         return given
+
+    def check_names(self, names: Collection[str]) -> None:
+        """Refuse arguments by name of which one is unknown or missing.
+
+        Raises:
+            InvalidArgumentsError: Names it.
+        """
+        for name in names:
+            self._refuse_unknown(name)
+        self._refuse_missing(names)
 
     def _add_named(self, given: dict[str, Any], kwargs: Mapping[str, Any]) -> None:
         for name, value in kwargs.items():
-            if name not in self.annotations:
-                raise self._refusal(f"has no parameter {name!r}{self._guess(name)}", argument=name)
+            self._refuse_unknown(name)
             if name in self._positional_only:
                 raise self._refusal(f"takes {name!r} by position only", argument=name)
             if name in given:
                 raise self._refusal(f"got {name!r} twice, by position and by name", argument=name)
             given[name] = value
 
-    def _guess(self, name: str) -> str:
-        import difflib
+    def _refuse_unknown(self, name: str) -> None:
+        if name in self.annotations:
+            return
+        raise self._refusal(f"has no parameter {name!r}{did_you_mean(name, self.names)}", argument=name)
 
-        close = difflib.get_close_matches(name, self.names, n=1)
-        return f" (did you mean {close[0]!r}?)" if close else ""
+    def _refuse_missing(self, given: Collection[str]) -> None:
+        missing = [name for name in self.required if name not in given]
+        if missing:
+            raise self._refusal(f"missing {_count(len(missing), 'argument')}: {', '.join(missing)}", missing=missing)
 
     def _refusal(self, reason: str, **facts: Any) -> InvalidArgumentsError:
         return InvalidArgumentsError(
@@ -156,6 +167,14 @@ def annotation_text(annotation: Any) -> str:
     if annotation is Any:
         return "Any"
     return annotation.__qualname__ if type(annotation) is type else inspect.formatannotation(annotation)
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a close name as a question, such as `` (did you mean 'store'?)``; nothing if none is close."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _count(number: int, noun: str) -> str:
