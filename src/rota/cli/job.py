@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import JSON_CODEC, decoded, job_story, submitted_us
-from rota.cli.look import absent, now_us
+from rota.cli.look import absent, now_us, token_of
 from rota.cli.open import with_store
 from rota.cli.output import Cell, hint, paint, put, put_facts, put_hanging, put_json, state_cell
 from rota.cli.story import story_of
 from rota.cli.words import ago, count, local, span
 from rota.model.state import State
-from rota.model.token import token_from_text, token_text
+from rota.model.token import token_text
 
 if TYPE_CHECKING:
     from rota.model.job import HistoryEntry, JobRow
@@ -33,7 +33,7 @@ def job(
       rota job 0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c
       rota job 0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c --json | jq .history
     """
-    wanted = token_from_text(token)
+    wanted = token_of(token, store, app)
 
     async def read(opened: Store) -> tuple[JobRow, list[HistoryEntry], str | None] | None:
         from rota.result.info import why_of
@@ -46,7 +46,7 @@ def job(
 
     found = with_store(store, app, read)
     if found is None:
-        raise absent(wanted)
+        absent(wanted, store, app)
     if as_json:
         put_json(job_story(*found))
     else:
@@ -121,10 +121,10 @@ def cancel(
     Examples:
       rota cancel 0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c
     """
-    wanted = token_from_text(token)
+    wanted = token_of(token, store, app)
     was = with_store(store, app, lambda opened: opened.cancel(wanted), writes=True).was
     if was is None:
-        raise absent(wanted)
+        absent(wanted, store, app)
     if was.is_final:
         verb = "was" if was is State.CANCELLED else "has"
         stop(Exit.CONFLICT, f"job {token_text(wanted)} {verb} {was.value} already; nothing was done.")

@@ -11,13 +11,13 @@ import typer
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import job_facts, submitted_us
-from rota.cli.look import now_us, require_queue, require_task
+from rota.cli.look import now_us, require_queue, require_task, token_of
 from rota.cli.number import whole
 from rota.cli.open import app_of, with_store
 from rota.cli.output import Cell, Column, hint, put_json_lines, put_table, say, state_cell
 from rota.cli.words import age, ago, did_you_mean, one_line, span
 from rota.model.state import State
-from rota.model.token import token_from_text, token_text
+from rota.model.token import token_text
 
 if TYPE_CHECKING:
     from rota.model.job import JobRow
@@ -79,7 +79,7 @@ def jobs(
         task=task,
         queue=queue,
         key=key,
-        before=token_from_text(before) if before else None,
+        before=token_of(before, store, app) if before else None,
         limit=PAGE if is_all else limit + 1,
     )
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from rota.cli.exits import Exit, stop
+from rota.cli.exits import Exit, Stop, stop
 from rota.cli.words import did_you_mean
+from rota.model.token import token_from_text, token_text
 
 if TYPE_CHECKING:
     from rota.cli.describe import Description
     from rota.cli.open import Place
-    from rota.errors import RotaError
+    from rota.model.token import TokenBytes
     from rota.node.liveness import Dead
     from rota.store.port import Membership, Store
     from rota.worker.running import Counts
+
+_TOKEN_BEGINS: Final = 8
+"""With fewer characters nothing is the beginning of a token."""
 
 
 def now_us() -> int:
@@ -76,12 +80,58 @@ def _description(app: str) -> Description:
     return describe(app)
 
 
-def absent(token: bytes) -> RotaError:
-    """Return the error for a token that no job has: never there, or past retention."""
+def token_of(text: str, store: str | None, app: str | None) -> TokenBytes:
+    """Read a token that a person typed; if it is none, tell which of the newest jobs' it may be.
+
+    Raises:
+        InvalidTokenError: It is no token, and near to none.
+        Stop: It is no token, and near to one.
+    """
+    from rota.errors import InvalidTokenError
+
+    try:
+        return token_from_text(text)
+    except InvalidTokenError as error:
+        if near := _near_token(text, store, app):
+            stop(Exit.USAGE, str(error), near)
+        raise
+
+
+def absent(token: bytes, store: str | None, app: str | None) -> NoReturn:
+    """End with a token that no job has: never there, or past retention; mistyped, if it is near to one.
+
+    Raises:
+        Stop: It is near to one.
+        RotaError: It is not.
+    """
     from rota.model.limits import RETENTION_DAYS_DEFAULT
     from rota.result.read import not_found
 
-    return not_found(token, now_us(), RETENTION_DAYS_DEFAULT)
+    error = not_found(token, now_us(), RETENTION_DAYS_DEFAULT)
+    if near := _near_token(token_text(token), store, app):
+        stop(Exit.NOT_FOUND, str(error), near)
+    raise error
+
+
+def _near_token(text: str, store: str | None, app: str | None) -> str:
+    """Return which of the newest jobs' tokens is meant, by a few wrong characters or a missing end; empty for none."""
+    from difflib import get_close_matches
+
+    from rota.cli.open import with_store
+    from rota.errors import RotaError
+    from rota.store.port import JobFilter
+
+    typed = text.strip().lower()
+    if len(typed) < _TOKEN_BEGINS:
+        return ""
+    try:
+        rows = with_store(store, app, lambda opened: opened.jobs(JobFilter(limit=1000)))
+    except (RotaError, Stop):  # What is wrong with the token has to be said in any case.
+        return ""
+    tokens = [token_text(row.token) for row in rows]
+    begun = [token for token in tokens if token.startswith(typed)]
+    near = begun if len(begun) == 1 else get_close_matches(typed, tokens, n=2, cutoff=0.9)
+    return f"Did you mean {' or '.join(near)}?" if near else ""
 
 
 def dead_of(place: Place, there: Membership) -> Dead | None:

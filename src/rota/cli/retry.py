@@ -9,12 +9,12 @@ import typer
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
-from rota.cli.look import absent, require_task
+from rota.cli.look import absent, require_task, token_of
 from rota.cli.open import app_of, with_store
 from rota.cli.output import hint, put, put_json, say
 from rota.cli.words import count
 from rota.model.state import State
-from rota.model.token import token_from_text, token_text
+from rota.model.token import token_text
 
 if TYPE_CHECKING:
     from rota.store.port import Store
@@ -52,7 +52,7 @@ def retry(
 
 
 def _retry_one(token: str, *, dry_run: bool, as_json: bool, store: str | None, app: str | None) -> None:
-    wanted = token_from_text(token)
+    wanted = token_of(token, store, app)
 
     async def change(opened: Store) -> State | None:
         row = await opened.find(wanted)
@@ -69,7 +69,7 @@ def _retry_one(token: str, *, dry_run: bool, as_json: bool, store: str | None, a
 
     was = with_store(store, app, change, writes=not dry_run)
     if was is None:
-        raise absent(wanted)
+        absent(wanted, store, app)
     if as_json:
         put_json({"token": token_text(wanted), "was": was.value, "reopened": not dry_run})
     elif dry_run:

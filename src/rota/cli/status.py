@@ -11,12 +11,12 @@ from rota.cli import options
 from rota.cli.duration import duration
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import JSON_CODEC, decoded, job_facts
-from rota.cli.look import absent
+from rota.cli.look import absent, token_of
 from rota.cli.open import with_store
 from rota.cli.output import Cell, hint, put, put_facts, put_json, state_cell
 from rota.cli.words import count, one_line
 from rota.model.state import State
-from rota.model.token import token_from_text, token_text
+from rota.model.token import token_text
 
 if TYPE_CHECKING:
     from rota.model.job import JobRow
@@ -42,7 +42,7 @@ def status(
     if not tokens:
         with_store(store, app, lambda opened: _house(opened, as_json=as_json))
         return
-    wanted = [token_from_text(text) for text in tokens]
+    wanted = [token_of(text, store, app) for text in tokens]
     states = with_store(store, app, lambda opened: opened.states(wanted))
     for token in wanted:
         state = states.get(token)
@@ -52,7 +52,7 @@ def status(
             cell = state_cell(state.value)
             put(cell.text if len(wanted) == 1 else f"{token_text(token)}  {cell.text}")
     if missing := [token for token in wanted if token not in states]:
-        raise absent(missing[0])
+        absent(missing[0], store, app)
 
 
 async def _house(opened: Store, *, as_json: bool) -> None:
@@ -110,7 +110,7 @@ def wait(
       rota wait 0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c --timeout 30
       rota wait "$(rota submit bake '{"order": {"store": "mitte", "pizza": "funghi"}}')"
     """
-    wanted = token_from_text(token)
+    wanted = token_of(token, store, app)
     most = timeout.total_seconds() if timeout is not None else None
     try:
         row = with_store(store, app, lambda opened: _settled(opened, wanted, most))
@@ -118,6 +118,8 @@ def wait(
         stop(
             Exit.TIMEOUT, f"not settled within {most:g} s; the job goes on.", f"Why it takes so long: rota job {token}"
         )
+    if row is None:
+        absent(wanted, store, app)
     result = row.result if row.state is State.SUCCEEDED else None
     if as_json:
         put_json(job_facts(row) | {"result": decoded(result, JSON_CODEC)})
@@ -127,12 +129,11 @@ def wait(
         _stop_for(row)
 
 
-async def _settled(opened: Store, token: bytes, timeout_s: float | None) -> JobRow:
-    """Return the job when it is settled.
+async def _settled(opened: Store, token: bytes, timeout_s: float | None) -> JobRow | None:
+    """Return the job when it is settled; ``None`` if no job has this token.
 
     Raises:
         TimeoutError: It was not settled in time.
-        RotaError: No job has this token.
     """
     import asyncio
 
@@ -143,10 +144,7 @@ async def _settled(opened: Store, token: bytes, timeout_s: float | None) -> JobR
     watch = Watch(opened, f"wait-{SystemEntropy(SystemClock()).hex(8)}")
     async with asyncio.timeout(timeout_s):
         await watch.settled(token)
-    row = await opened.find(token)
-    if row is None:
-        raise absent(token)
-    return row
+    return await opened.find(token)
 
 
 _LAST_LINES = " Its last lines:"

@@ -162,3 +162,20 @@ def test_the_yes_is_the_task_s_name_typed_out(shop: Folder) -> None:
     assert shop.rota("status", shop.tokens["failed"]).out == "failed\n"
     assert answer("bake") == (0, "Put back 1 of 1 failed jobs of bake.\n")
     assert shop.rota("status", shop.tokens["failed"]).out == "waiting\n"
+
+
+def test_a_mistyped_token_gets_a_suggestion(shop: Folder) -> None:
+    """A digit was typed wrong, or the end was not copied; what it stood for is in the list of the newest jobs."""
+    token = shop.rota("submit", "write", "{}").out.strip()
+    wrong = token[:-1] + ("0" if token[-1] != "0" else "1")
+
+    for command in ("status", "job", "wait", "cancel", "retry"):
+        said = shop.rota(command, wrong)
+        assert (said.code, said.out) == (3, ""), command
+        assert f"Did you mean {token}?" in said.err, command
+    for cut in (token[:-2], token + "0"):
+        said = shop.rota("job", cut)
+        assert said.code == 2
+        assert f"Did you mean {token}?" in said.err
+    assert "Did you mean" not in shop.rota("job", NOBODY).err
+    assert "Did you mean" not in shop.rota("job", "x", "--store", "nowhere.db").err
