@@ -46,7 +46,8 @@ class Retry(Exception):
         after: When raised: the wait before the next attempt.
 
     Raises:
-        UsageError: If a wait is no length of time, or ``on`` names something that is no exception class.
+        UsageError: If a wait is no length of time, ``on`` names something that is no exception class, or the reason is a
+            number: then attempts or a wait was meant.
         LimitError: If ``attempts`` is out of range, not ``0 < base <= cap``, or a wait is negative or above ten years.
     """
 
@@ -61,6 +62,12 @@ class Retry(Exception):
         after: timedelta | float | None = None,
     ) -> None:
         super().__init__(reason)
+        if isinstance(reason, (int, float, timedelta)):
+            raise UsageError(
+                f"Retry({reason!r}): the reason comes first, in words. Name what is meant: attempts={reason!r} in a policy, "
+                f"after={reason!r} where it is raised.",
+                name="reason",
+            )
         if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= ATTEMPTS_MAX:
             raise LimitError(
                 f"Retry(attempts={attempts!r}): a whole number from 1 to {ATTEMPTS_MAX:,} is needed; "

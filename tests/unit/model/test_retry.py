@@ -47,6 +47,13 @@ def test_a_number_of_attempts_that_makes_no_sense_is_refused(attempts: object) -
         Retry(attempts=attempts)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("meant", [5, 0.5, timedelta(minutes=1)])
+def test_a_number_without_a_name_is_refused(meant: object) -> None:
+    """``Retry(5)`` would be a policy of three attempts whose reason is 5, and nobody would notice."""
+    with pytest.raises(UsageError, match=r"Retry\(.*\): the reason comes first.*attempts=.*after="):
+        Retry(meant)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("base", "cap"), [(0, 1), (2, 1)])
 def test_a_base_of_nothing_or_above_the_cap_is_refused(base: float, cap: float) -> None:
     with pytest.raises(LimitError, match="base must be above zero"):
