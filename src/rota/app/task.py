@@ -57,6 +57,13 @@ class Submittable(Generic[P, R]):
         self._within = within
         self._drafts: Drafts | None = None
 
+    def __repr__(self) -> str:
+        chosen = ", ".join(
+            f"{name}={value!r}" for name, value in self._options.items() if name not in ("token", "queue")
+        )
+        queue = self._options.get("queue", self._definition.queue)
+        return f"<task {self.name} of queue {queue}{' with ' if chosen else ''}{chosen}>"
+
     @property
     def name(self) -> str:
         """The name under which its jobs are stored."""
@@ -222,9 +229,6 @@ class Task(Submittable[P, R]):
         """Call the function itself, here and now; no job is made."""
         result: R = self._definition.function(*args, **kwargs)
         return result
-
-    def __repr__(self) -> str:
-        return f"<task {self.name} of queue {self._definition.queue}>"
 
     @property
     def spec(self) -> TaskSpec:

@@ -141,3 +141,12 @@ def test_every_error_that_users_catch_is_public() -> None:
 
     assert named
     assert {name for name in named if not hasattr(rota, name)} <= {"InvalidTokenError", "UnknownTaskError"}
+
+
+def test_a_task_and_its_options_show_what_they_are() -> None:
+    """In a debugger and in a message, an address in memory helps nobody."""
+    shop = Rota(":memory:")
+    task = shop.task(plain)
+
+    assert repr(task) == "<task plain of queue default>"
+    assert repr(task.options(priority=3, queue="ovens")) == "<task plain of queue ovens with priority=3>"
