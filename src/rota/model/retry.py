@@ -62,10 +62,11 @@ class Retry(Exception):
         after: timedelta | float | None = None,
     ) -> None:
         super().__init__(reason)
-        if isinstance(reason, (int, float, timedelta)):
+        said: object = reason
+        if isinstance(said, (int, float, timedelta)):
             raise UsageError(
-                f"Retry({reason!r}): the reason comes first, in words. Name what is meant: attempts={reason!r} in a policy, "
-                f"after={reason!r} where it is raised.",
+                f"Retry({said!r}): the reason comes first, in words. Name what is meant: attempts={said!r} in a policy, "
+                f"after={said!r} where it is raised.",
                 name="reason",
             )
         if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= ATTEMPTS_MAX:
