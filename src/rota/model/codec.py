@@ -183,7 +183,7 @@ class Codec:
         except Exception as error:
             raise InvalidArgumentsError(
                 f"task {self.task} returned {_shown(value)} ({type(value).__name__}), which cannot be written as JSON: "
-                f"{error}. The result was not recorded. Return plain values, dataclasses, or the name of where it lies.",
+                f"{error}. The result was not recorded. {_advice(value)}",
                 task=self.task,
             ) from error
         if len(result) > self.result_bytes_max:
@@ -268,6 +268,12 @@ class Codec:
         return InvalidArgumentsError(
             f"{text}. Nothing was written. {advice}", task=self.task, argument=name or None, path=f"${path}"
         )
+
+
+def _advice(value: Any) -> str:
+    if isinstance(value, BaseException):
+        return f"Write `raise {type(value).__name__}(…)`: only a Snooze is returned."
+    return "Return plain values, dataclasses, or the name of where it lies."
 
 
 def _why_unwritable(error: Exception) -> str:

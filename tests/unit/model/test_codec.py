@@ -18,7 +18,7 @@ import pytest
 
 from rota.errors import InvalidArgumentsError, LimitError, RotaError, TaskDefinitionError
 from rota.model.codec import Codec
-from rota.model.retry import Snooze
+from rota.model.retry import Fail, Snooze
 from rota.model.signature import refuse_unless_plain
 
 
@@ -325,6 +325,8 @@ def test_a_result_that_cannot_be_written_says_so() -> None:
 
     with pytest.raises(InvalidArgumentsError, match=r"returned <object .*was not recorded"):
         codec.encode_result(object())
+    with pytest.raises(InvalidArgumentsError, match=r"Write `raise Fail\(…\)`: only a Snooze is returned"):
+        codec.encode_result(Fail("no oven"))
     with pytest.raises(LimitError, match="2,002 bytes of JSON, more than the 1,024"):
         codec.encode_result("x" * 2_000)
 
