@@ -120,13 +120,15 @@ def doctor(as_json: options.Json = False, store: options.Store = None, app: opti
       rota doctor
       rota doctor --json | jq 'select(.level != "ok")'
     """
+    from rota.cli.alive import look_at_leases
     from rota.store.port import Check
 
     place = place_of(store, app)
 
     async def look(opened: Store) -> list[Check]:
         checks = [Check("store", "ok", f"{opened.url} ({place.source})"), *await opened.doctor()]
-        return [*checks, *await _look_at_queues(opened), *await _look_at_nodes(opened, place)]
+        checks += [*await look_at_leases(opened, place), *await _look_at_queues(opened)]
+        return [*checks, *await _look_at_nodes(opened, place)]
 
     checks = run_with(place, look)
     if as_json:

@@ -182,6 +182,11 @@ def test_health_says_whether_a_node_is_at_work(folder: Folder, start: Callable[.
     assert dead.code == 69
     assert "mitte has ended" in dead.err
     assert folder.rota("workers", "--store", "shop.db", "--json").object["alive"] is False
+    (leases,) = [
+        one for one in folder.rota("doctor", "--store", "shop.db", "--json").objects if one["check"] == "leases"
+    ]
+    assert (leases["level"], leases["says"]) == ("warning", "the process of mitte has ended")
+    assert leases["advice"].endswith("rota run MODULE:APP")
 
 
 @pytest.mark.parametrize(
