@@ -38,7 +38,7 @@ def story_of(row: JobRow, history: list[HistoryEntry]) -> list[Line]:
         elif entry.kind == "reopened":
             attempt = 0
         lines.append(_of_entry(entry, attempt))
-    last = _end_of(row) if row.state.is_final else _now_of(row)
+    last = _end_of(row) if row.state.is_final else _now_of(row, history)
     return [*lines, *last]
 
 
@@ -82,8 +82,15 @@ def _end_of(row: JobRow) -> list[Line]:
             return [Line(at, f"{row.state.value}{where}{took if where else ''}", "yellow")]
 
 
-def _now_of(row: JobRow) -> list[Line]:
+def _now_of(row: JobRow, history: list[HistoryEntry]) -> list[Line]:
     asked = ", asked to stop" if row.cancel_asked else ""
     if row.state is State.RUNNING and row.claimed_at is not None:
         return [Line(row.claimed_at, f"attempt {row.attempts + 1} taken by {row.holder or 'a worker'}{asked}", "cyan")]
+    if row.state is State.SCHEDULED and row.due_at is not None and _has_snoozed(row, history):
+        return [Line(row.due_at, "is due again: its handler asked to be called later (Snooze), uncounted", "blue")]
     return []
+
+
+def _has_snoozed(row: JobRow, history: list[HistoryEntry]) -> bool:
+    """Whether the last run put the job off: it began, and what else ends a run before a later time is in the history."""
+    return row.fence > 0 and all(entry.fence < row.fence for entry in history)

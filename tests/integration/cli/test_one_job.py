@@ -67,6 +67,8 @@ def test_a_job_tells_its_story(shop: Folder) -> None:
     assert "Traceback (most recent call last)" in failed
     assert "moved away from mitte/2: its process died while the job ran" in moved
     assert "attempt 1 taken by mitte/1" in moved
+    assert "0, and 1 crash (taken 2 times; what was snoozed or given back does not count)" in moved
+    assert "(taken" not in failed
 
 
 def test_the_last_words_of_a_process_are_told(empty: Folder) -> None:

@@ -88,3 +88,13 @@ def test_a_refused_result_is_told() -> None:
 
     assert "was refused" in told(row(State.RUNNING), stale)[1]
     assert "fence 4" in told(row(State.RUNNING), stale)[1]
+
+
+def test_a_snoozed_job_says_that_its_handler_wants_to_be_called_later() -> None:
+    """It looks like one that was submitted with a delay, and has run already."""
+    later = BORN * S + 60 * S
+    failed = HistoryEntry(BORN * S + S, "failed", 1, "mitte/1")
+
+    assert told(row(State.SCHEDULED, fence=2, due_at=later), failed)[-1].startswith("is due again: its handler asked")
+    assert len(told(row(State.SCHEDULED, fence=1, due_at=later), failed)) == 2
+    assert len(told(row(State.SCHEDULED, fence=0, due_at=later))) == 1
