@@ -253,7 +253,7 @@ class Codec:
 
     def _refusal(self, reason: str, given: Mapping[str, Any], name: str | None = None) -> InvalidArgumentsError:
         reason = _bare(reason)
-        path = reason.rpartition(" - at $")[2] if " - at $" in reason else ""
+        path = reason.rpartition(" - at ")[2].partition("$")[2]  # or "key in $.prices"
         name = name or path.lstrip(".").partition(".")[0].partition("[")[0]
         text = f"task {self.task}: {reason}"
         if name in given:

@@ -7,12 +7,15 @@ function at the top of a module, and every argument must have a name to be writt
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rota.errors import InvalidArgumentsError, TaskDefinitionError
 
+_MODULES = re.compile(r"""(?P<text>'[^']*'|"[^"]*")|\b(?:[^\W\d]\w*\.)+(?=[^\W\d])""")
+"""The names of modules in an annotation's text; not what looks like them in the values of a ``Literal``."""
 _VARIADIC = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
@@ -166,7 +169,9 @@ def annotation_text(annotation: Any) -> str:
     """Return an annotation as it is written in source: ``Order``, ``list[Order] | None``."""
     if annotation is Any:
         return "Any"
-    return annotation.__qualname__ if type(annotation) is type else inspect.formatannotation(annotation)
+    if type(annotation) is type:
+        return annotation.__qualname__
+    return _MODULES.sub(lambda found: found["text"] or "", inspect.formatannotation(annotation))
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,10 +15,9 @@ import msgspec
 import pydantic
 import pytest
 
-from rota.errors import InvalidArgumentsError, LimitError, RotaError, TaskDefinitionError
+from rota.errors import InvalidArgumentsError, LimitError, RotaError
 from rota.model.codec import Codec
 from rota.model.retry import Fail, Snooze
-from rota.model.signature import refuse_unless_plain
 
 
 @dataclass
@@ -167,6 +165,17 @@ def test_without_an_annotation_only_plain_json_goes_in(value: Any, says: str) ->
     assert says in str(error)
     if "JSON" not in says:
         assert "annotate it" in str(error)
+
+
+def test_a_wrong_key_is_named_by_its_argument() -> None:
+    """The path leads to the dict, since a key has no place of its own."""
+    error = refusal(Codec(priced, "priced"), {"one": Size.SMALL})
+
+    assert "Expected int, got str - at key in $.prices (argument prices is {'one': " in str(error)
+    assert (error.facts["argument"], error.facts["path"]) == ("prices", "$.prices")
+
+
+def priced(prices: dict[int, Size]) -> None: ...
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:
@@ -329,86 +338,3 @@ def test_a_result_that_cannot_be_written_says_so() -> None:
         codec.encode_result(Fail("no oven"))
     with pytest.raises(LimitError, match="2,002 bytes of JSON, more than the 1,024"):
         codec.encode_result("x" * 2_000)
-
-
-def sums(*numbers: int) -> int:
-    return sum(numbers)
-
-
-def named(**options: int) -> None: ...
-
-
-def counting() -> Iterator[int]:
-    yield 1
-
-
-async def counting_slowly() -> Any:
-    yield 1
-
-
-def streams(lines: Iterator[str]) -> None: ...
-
-
-def two_shapes(order: Order | Basket) -> None: ...
-
-
-def complex_result() -> complex:
-    return 1j
-
-
-def unresolved(order: NotThere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
-
-
-class Shop:
-    def method(self) -> None: ...
-
-    @staticmethod
-    def static() -> None: ...
-
-
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (lambda order: None, "it is a lambda"),
-        (Shop.method, "it is a method"),
-        (Shop.static, "it is a method"),
-        (Shop().method, "it is a method"),
-        (Shop, "it is a class"),
-        (len, "it is built in"),
-        (counting, "it is a generator"),
-        (counting_slowly, "it is a generator"),
-        (Shop(), "a function is needed"),
-    ],
-)
-def test_what_a_worker_could_not_find_is_refused(function: Any, says: str) -> None:
-    """A worker imports the module and looks the function up by its name."""
-    with pytest.raises(TaskDefinitionError) as caught:
-        refuse_unless_plain(function)
-
-    assert says in str(caught.value)
-
-
-def test_a_function_inside_of_another_is_refused() -> None:
-    """It exists only while the outer one runs."""
-
-    def inner() -> None: ...
-
-    with pytest.raises(TaskDefinitionError, match="inside of another function"):
-        refuse_unless_plain(inner)
-
-
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (sums, r"takes \*numbers"),
-        (named, r"takes \*\*options"),
-        (streams, "parameter lines is annotated .*Iterator"),
-        (two_shapes, "parameter order .* more than one dataclass"),
-        (complex_result, "the return value is annotated complex"),
-        (unresolved, "annotation cannot be resolved .*NotThere"),
-    ],
-)
-def test_what_cannot_be_written_down_is_refused_at_definition(function: Any, says: str) -> None:
-    """At import, and not at the thousandth job."""
-    with pytest.raises(TaskDefinitionError, match=says):
-        Codec(function, function.__name__)
