@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import rota
 from rota import Retry, Rota, Token
+from rota.testing import assert_submitted, run_until_idle, submitted, temporary_store
 
 app = Rota("shop.db")
 
@@ -56,6 +57,9 @@ bake.options(delay="soon")  # expect: arg-type
 bake.options(prio=5)  # expect: call-arg
 bake.options(retry=5)  # expect: arg-type
 bake.options(connection="postgresql://")  # expect: arg-type
+bake.options(at="tomorrow")  # expect: arg-type
+bake.options(key=5)  # expect: arg-type
+bake.options(token=5)  # expect: arg-type
 bake.enqueue(order)  # expect: attr-defined
 rota.Rotta("shop.db")  # expect: attr-defined
 
@@ -79,3 +83,13 @@ async def awaited() -> None:
 
 
 Retry(attempts="many")  # expect: arg-type
+Retry(5)  # expect: arg-type
+bake.submit(order).result(timeout="soon")  # expect: arg-type
+app.token(5)  # expect: arg-type
+bake("mitte")  # expect: arg-type
+
+assert_submitted(bake, "mitte")  # expect: arg-type
+assert_submitted(deliver, order, 3)  # expect: call-arg
+submitted(app, bake.options(delay=1))  # expect: arg-type
+temporary_store(bake)  # expect: arg-type
+run_until_idle("shop:app")  # expect: arg-type

@@ -13,6 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from rota import Call, JobInfo, Retry, Rota, Snooze, State, Task, Token, current_job
+from rota.testing import (
+    ManualClock,
+    assert_not_submitted,
+    assert_submitted,
+    run_until_idle,
+    run_until_idle_async,
+    submitted,
+    temporary_store,
+)
 
 app = Rota("shop.db")
 
@@ -116,6 +125,17 @@ async def in_ones_own_transaction_async(
     assert_type(await bake.options(connection=connection).submit_async(order), Token[str])
     await bake.options(connection=other).submit_async(order)
     await bake.options(connection=session).submit_many_async([order])
+
+
+async def in_ones_own_tests(order: Order) -> None:
+    with temporary_store(app, start=datetime(2030, 2, 28, tzinfo=UTC)) as clock:
+        assert_type(clock, ManualClock)
+        clock.advance(timedelta(hours=1))
+        run_until_idle(app, concurrency=1)
+        await run_until_idle_async(app)
+        assert_type(assert_submitted(deliver, order, tip=3), JobInfo)
+        assert_type(submitted(app, bake), list[JobInfo])
+        assert_not_submitted(clean)
 
 
 def any_task(task: Task[[Order], str], order: Order) -> str:
