@@ -16,6 +16,9 @@ from typer.core import TyperCommand, TyperGroup
 from rota.cli.exits import MEANINGS
 from rota.cli.output import paint
 
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for a wrong command line; its home differs between typer's versions."""
+
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Do", ("run", "submit")),
     ("Look", ("status", "wait", "jobs", "job", "queues", "workers", "ring")),
@@ -32,7 +35,11 @@ class Command(TyperCommand):
         if _asks_for_help(ctx, args):
             typer.echo(ctx.get_help(), color=ctx.color)
             ctx.exit()
-        parsed: list[str] = super().parse_args(ctx, args)
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)
+        except UsageError as error:
+            error.ctx = getattr(error, "ctx", None) or ctx  # type: ignore[attr-defined]
+            raise
         return parsed
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -79,7 +86,8 @@ class Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command, or say which one was probably meant."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            near = get_close_matches(args[0], self.list_commands(ctx), n=2, cutoff=0.6)
+            options = [name for param in self.get_params(ctx) for name in param.opts]
+            near = get_close_matches(args[0], [*options, *self.list_commands(ctx)], n=2, cutoff=0.6)
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"There is no command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)

@@ -79,7 +79,7 @@ def jobs(
         task=task,
         queue=queue,
         key=key,
-        before=token_of(before, store, app) if before else None,
+        before=token_of(before, store, app) if before is not None else None,
         limit=PAGE if is_all else limit + 1,
     )
 

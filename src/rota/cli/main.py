@@ -16,12 +16,9 @@ import typer
 
 from rota.cli import house, job, jobs, keep, queue, retry, ring, run, status, submit
 from rota.cli.exits import Exit, Stop, code_of
-from rota.cli.help import Command, Group
+from rota.cli.help import Command, Group, UsageError
 from rota.cli.output import OutputError, fail, hint
 from rota.errors import RotaError
-
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""What typer raises for a wrong command line; its home differs between typer's versions."""
 
 cli = typer.Typer(
     name="rota",
@@ -142,7 +139,7 @@ def _carry_out(args: list[str]) -> int:
     except RotaError as error:
         fail(str(error))
         return code_of(error)
-    except _UsageError as error:
+    except UsageError as error:
         return _show_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted.")
@@ -168,8 +165,13 @@ def _is_no_text(argument: str) -> bool:
 
 def _show_usage(error: Any) -> int:
     """Say what is wrong with the command line; return its exit code."""
-    where = error.ctx.command_path if getattr(error, "ctx", None) else "rota"
-    fail(error.format_message(), f"{where} --help shows how it is written.")
+    ctx, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    says = error.format_message()
+    if near := getattr(error, "possibilities", None):
+        says = f"There is no option {option}. Did you mean {' or '.join(sorted(near))}?"
+    where = ctx.command_path if ctx else "rota"
+    behind = "Options stand behind the command. " if option and where == "rota" else ""
+    fail(says, f"{behind}{where} --help shows how it is written.")
     return Exit.USAGE
 
 

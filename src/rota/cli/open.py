@@ -78,7 +78,13 @@ def said_outright(store: str | None) -> Place | None:
 
 
 def app_of(app: str | None) -> str | None:
-    """Return the app that is meant: the option, else ROTA_APP, else none."""
+    """Return the app that is meant: the option, else ROTA_APP, else none.
+
+    Raises:
+        Stop: The option is empty.
+    """
+    if app == "":
+        stop(Exit.USAGE, "--app is empty. Nothing was done.", "Is a variable unset? Name it as MODULE:APP.")
     return app or os.environ.get("ROTA_APP") or None
 
 

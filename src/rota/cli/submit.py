@@ -92,7 +92,7 @@ def submit(
         priority=priority,
         delay=delay,
         at=at,
-        token=token_from_text(token) if token else None,
+        token=token_from_text(token) if token is not None else None,
     )
     text = _from_stdin() if arguments == "-" else arguments
     named = app_of(app)

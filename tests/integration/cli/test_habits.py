@@ -50,12 +50,21 @@ def test_an_argument_that_is_no_text_is_a_wrong_argument(shop: Folder) -> None:
     assert (said.code, said.err) == (2, "rota: an argument is not text in UTF-8. Nothing was done.\n")
 
 
-def test_an_empty_store_option_is_refused(shop: Folder) -> None:
+def test_an_empty_store_or_app_option_is_refused(shop: Folder) -> None:
     """`--store "$STORE"` with nothing in it must not be the default."""
     said = shop.rota("submit", "bake", "{}", "--store", "")
 
     assert said.code == 2
     assert said.err.startswith("rota: --store is empty. Nothing was done.\n")
+    assert shop.rota("submit", "bake", "{}", "--app", "").err.startswith("rota: --app is empty. Nothing was done.\n")
+
+
+def test_an_empty_token_is_none(shop: Folder) -> None:
+    """Without it a second submit would be a second job, and a loop over pages would begin anew."""
+    for words in (("submit", "bake", "{}", "--token", ""), ("jobs", "--before", "")):
+        said = shop.rota(*words)
+        assert (said.code, said.out) == (2, ""), words
+        assert "'' is not a token" in said.err
 
 
 def test_an_interrupt_ends_quietly_with_130(shop: Folder) -> None:

@@ -85,6 +85,25 @@ def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("help",), "There is no command 'help'. Did you mean --help"),
+        (("version",), "Did you mean --version?"),
+        (("jobs", "--sate", "failed"), "There is no option --sate. Did you mean --state or --store?"),
+        (("run", "shop:app", "-p"), "rota run --help shows how it is written."),
+        (("jobs", "--queue"), "rota jobs --help shows how it is written."),
+        (("--store", "shop.db", "jobs"), "Options stand behind the command. rota --help shows how it is written."),
+    ],
+)
+def test_a_wrong_command_line_says_what_is_right(words: tuple[str, ...], says: str) -> None:
+    """The next thing to type is there, and not to be searched for."""
+    done = rota(*words)
+
+    assert done.returncode == 2
+    assert says in done.stderr.partition("\n[")[0]
+
+
 def test_a_bare_rota_shows_the_help_and_is_no_success() -> None:
     """A script whose variable is empty must not go on as if something had been done."""
     done = rota()
