@@ -27,7 +27,7 @@ import msgspec
 from rota.errors import InvalidArgumentsError, LimitError
 from rota.model.faithful import find_change
 from rota.model.limits import PAYLOAD_BYTES_MAX, RESULT_BYTES_MAX
-from rota.model.parts import find_unknown, find_unwritable
+from rota.model.parts import find_unknown, find_unwritable, part_at
 from rota.model.plain import from_plain, to_plain
 from rota.model.shape import Call, arguments_type, call_builder, refuse_foreign, without_snooze
 from rota.model.signature import Signature, annotation_text
@@ -257,7 +257,7 @@ class Codec:
         name = name or path.lstrip(".").partition(".")[0].partition("[")[0]
         text = f"task {self.task}: {reason}"
         if name in given:
-            text += f" (argument {name} is {_shown(given[name])})"
+            text += f" ({_shown_at(given, path) or f'argument {name} is {_shown(given[name])}'})"
         annotation = self.signature.annotations.get(name)
         if annotation is Any:
             advice = (
@@ -284,6 +284,16 @@ def _why_unwritable(error: Exception) -> str:
 
 def _bare(message: str) -> str:
     return message.replace("`", "")
+
+
+def _shown_at(given: Mapping[str, Any], path: str) -> str | None:
+    """Return what stands at a path, if it is the part of an argument that is too large to be shown whole."""
+    try:
+        part = part_at(given, path)
+        is_cut = _shown(given[path[1:].partition(".")[0].partition("[")[0]]).endswith("…")
+    except Exception:  # nothing there, or a value's own code fails; the message must not
+        return None
+    return f"there is {_shown(part)}" if is_cut else None
 
 
 def _shown(value: Any, size: int = 80) -> str:

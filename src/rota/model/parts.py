@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -9,6 +10,8 @@ from typing import Any, Final
 from rota.model.signature import did_you_mean
 
 ROWS: Final = (list, tuple, set, frozenset, deque)
+_STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
+_PATH: Final = re.compile(rf"(?:{_STEP.pattern})*")
 
 
 def fields_of(value: Any) -> tuple[str, ...]:
@@ -21,6 +24,22 @@ def fields_of(value: Any) -> tuple[str, ...]:
     if hasattr(kind, "__attrs_attrs__"):
         return tuple(attribute.name for attribute in kind.__attrs_attrs__)
     return ()
+
+
+def part_at(value: Any, path: str) -> Any:
+    """Return what stands at the end of a path, such as ``.orders[1].pizza``.
+
+    Raises:
+        LookupError: Nothing that can be found.
+    """
+    if not _PATH.fullmatch(path):
+        raise LookupError(path)
+    for name, index in _STEP.findall(path):
+        if index and isinstance(value, (list, tuple, deque)):
+            value = value[int(index)]
+        else:
+            value = (value if isinstance(value, Mapping) else values_of(value))[name]
+    return value
 
 
 def find_unwritable(value: Any, path: str, write: Callable[[Any], object]) -> tuple[str, Any]:

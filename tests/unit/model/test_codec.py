@@ -178,6 +178,16 @@ def test_a_wrong_key_is_named_by_its_argument() -> None:
 def priced(prices: dict[int, Size]) -> None: ...
 
 
+def test_in_a_large_argument_the_wrong_part_is_shown() -> None:
+    """The beginning of a long order says nothing about its third line."""
+    rows = [Order("mitte", "funghi" * 20), Order("nord", cast(str, 31_415))]
+    basket = Basket(rows, datetime(2026, 1, 1, tzinfo=UTC), Decimal(1), UUID(int=7))
+
+    error = refusal(Codec(shop, "shop"), basket)
+
+    assert "Expected str, got int - at $.basket.orders[1].pizza (there is 31415)" in str(error)
+
+
 def test_a_value_that_holds_itself_is_refused() -> None:
     """It would otherwise be written until the stack is full."""
     ring: list[Any] = []
