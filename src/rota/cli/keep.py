@@ -15,7 +15,7 @@ from rota.cli.facts import check_facts
 from rota.cli.look import dead_of
 from rota.cli.open import config_of, place_of, require, run_with, with_store
 from rota.cli.output import hint, paint, put, put_json, put_json_lines
-from rota.cli.words import count
+from rota.cli.words import count, did_you_mean
 
 if TYPE_CHECKING:
     from rota.cli.open import Place
@@ -217,7 +217,8 @@ def health(
     if asked and not nodes:
         says = f"the process of {', '.join(row.name for row in asked)} has ended."
     elif not nodes:
-        says = f"no node {node!r} is there." if node else "no node is there."
+        meant = did_you_mean(node or "", (row.name for row in there.nodes))
+        says = f"no node {node!r} is there. {meant}".rstrip() if node is not None else "no node is there."
     elif not at_work:
         says = f"{nodes[0].name} has no worker process."
     if as_json:

@@ -165,6 +165,7 @@ def test_health_says_whether_a_node_is_at_work(folder: Folder, start: Callable[.
     node.read_until(lambda text: "worker.registered" in text)
     fine = folder.rota("health", "--store", "shop.db", "--json")
     other = folder.rota("health", "--store", "shop.db", "--node", "kreuzberg")
+    meant = folder.rota("health", "--store", "shop.db", "--node", "mite")
     alive = folder.rota("workers", "--store", "shop.db", "--json").object["alive"]
 
     # The keeper is stopped first, so that it cannot start another supervisor. (The other way round, the kernel would wake the
@@ -177,7 +178,7 @@ def test_health_says_whether_a_node_is_at_work(folder: Folder, start: Callable[.
     node.read_until(lambda _: False)
 
     assert (fine.code, fine.object["healthy"], fine.object["workers"], alive) == (0, True, 1, True)
-    assert other.code == 69
+    assert (other.code, meant.code, "no node 'mite' is there. Did you mean 'mitte'?" in meant.err) == (69, 69, True)
     dead = folder.rota("health", "--store", "shop.db")
     assert dead.code == 69
     assert "mitte has ended" in dead.err
