@@ -96,6 +96,14 @@ def test_typed_arguments_come_out_equal(order: Order, n: int, hot: bool, again: 
     assert BAKE.decode(payload) == call
 
 
+@given(order=ORDERS, again=st.lists(ORDERS, max_size=2))
+def test_what_a_call_wrote_may_be_given_as_text(order: Order, again: list[Order]) -> None:
+    """The search for fields too many must not find any where there are none."""
+    payload, call = BAKE.encode((order,), {"again": again})
+
+    assert BAKE.encode_text(payload) == (payload, call)
+
+
 @given(order=ORDERS)
 def test_a_result_comes_out_equal(order: Order) -> None:
     """So must the caller who waits for the result."""
@@ -108,6 +116,7 @@ def test_plain_json_needs_no_annotation(thing: Any) -> None:
     payload, _ = KEEP.encode((thing,), {})
 
     assert KEEP.decode(payload) == ((thing,), {})
+    assert KEEP.encode_text(payload) == (payload, ((thing,), {}))
 
 
 @given(thing=ANYTHING)
