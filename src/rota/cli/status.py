@@ -141,6 +141,9 @@ async def _settled(opened: Store, token: bytes, timeout_s: float | None) -> JobR
     from rota.runtime.clock import SystemClock
     from rota.runtime.entropy import SystemEntropy
 
+    row = await opened.find(token)
+    if row is None or row.state.is_final:  # also with no time to wait
+        return row
     watch = Watch(opened, f"wait-{SystemEntropy(SystemClock()).hex(8)}")
     async with asyncio.timeout(timeout_s):
         await watch.settled(token)

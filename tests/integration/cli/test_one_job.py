@@ -57,6 +57,14 @@ def test_waiting_has_an_end(shop: Folder) -> None:
     assert "the job goes on" in said.err
 
 
+def test_a_wait_of_no_time_is_a_question(shop: Folder) -> None:
+    """What is settled already was settled in time."""
+    assert shop.rota("wait", shop.tokens["succeeded"], "--timeout", "0").code == 0
+    assert shop.rota("wait", shop.tokens["failed"], "--timeout", "0").code == 1
+    assert shop.rota("wait", shop.tokens["head"], "--timeout", "0").code == 124
+    assert shop.rota("wait", NOBODY, "--timeout", "0").code == 3
+
+
 def test_a_job_tells_its_story(shop: Folder) -> None:
     """Attempts, worker, times, errors; why it moved."""
     failed = shop.rota("job", shop.tokens["failed"]).out
