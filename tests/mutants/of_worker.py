@@ -71,8 +71,8 @@ MUTANTS = [
         (
             Edit(
                 "node/blame.py",
-                "        condemns=is_alone,\n        forgives=is_forgiven",
-                "        condemns=True,\n        forgives=is_forgiven",
+                "        condemns=is_alone,\n        forgives=forgives",
+                "        condemns=True,\n        forgives=forgives",
             ),
         ),
         Seeds(100),
