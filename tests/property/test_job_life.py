@@ -20,7 +20,7 @@ class JobLifeOnPostgres(JobLife):
         """Return a store that holds no job."""
         server = shared_server()
         schema = empty_schema(server)
-        return self.runner.run(PostgresStore.open(server.url, clock=self.clock, schema=schema))
+        return self.answer(PostgresStore.open(server.url, clock=self.clock, schema=schema))
 
 
 def share_of_examples(percent: int) -> settings:
