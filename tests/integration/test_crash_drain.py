@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rota.model.state import State
 from rota.node.asked import TOGETHER_S
+from rota.node.supervisor import FAREWELL_S
 from tests.checkers.history import Started
 from tests.checkers.one_runner import one_runner
 from tests.integration.cluster import Cluster
+from tests.integration.test_crash_writes import STRANGER
 from tests.processes import is_running
 from tests.unit.node.waiting import until
+
+
+@contextlib.contextmanager
+def locked_by_a_stranger(cluster: Cluster) -> Iterator[None]:
+    """Have another process lock the database for as long as the block lasts."""
+    argv = [sys.executable, "-c", STRANGER, str(cluster.path), "600"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as stranger:
+        try:
+            assert stranger.stdout is not None
+            assert stranger.stdout.readline() == b"locked\n"
+            yield
+        finally:
+            stranger.kill()
 
 
 def test_a_drain_lets_running_jobs_finish_and_starts_no_more(cluster: Cluster, gate: Path) -> None:
@@ -67,6 +86,31 @@ def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
     assert (row.state, row.attempts, row.crashes) == (State.WAITING, 0, 0)
     assert "crashed" not in cluster.history_of(token)
     assert cluster.membership().nodes == []
+
+
+@pytest.mark.slow(seconds=7)
+@pytest.mark.timed
+def test_a_second_signal_ends_a_node_whose_store_is_locked(cluster: Cluster, gate: Path) -> None:
+    """Whoever stops a machine does not wait for a stranger's lock; the next start gives back what was held, uncounted."""
+    node = cluster.node(processes=2, grace_s=60.0, settings={"busy_timeout_ms": 500})
+    token = cluster.tasks.wait_for.submit(str(gate))
+    cluster.wait_started([token])
+    asked = time.monotonic()
+    node.keeper.send_signal(signal.SIGTERM)
+    until(lambda: all(worker.is_draining for worker in node.workers), "the workers to drain")
+    until(lambda: time.monotonic() > asked + TOGETHER_S + 0.5, "the next signal to be another one")
+
+    with locked_by_a_stranger(cluster):
+        asked = time.monotonic()
+        node.keeper.send_signal(signal.SIGTERM)
+        code = node.keeper.wait(30)
+        seconds = time.monotonic() - asked
+
+    assert code == 0
+    assert seconds < FAREWELL_S + 3.0
+    cluster.node("next", processes=1)
+    cluster.wait_again(token, 2)
+    assert (cluster.find(token).attempts, cluster.find(token).crashes) == (0, 0)
 
 
 @pytest.mark.slow(seconds=6)

@@ -45,6 +45,9 @@ from rota.worker.order import CLOSED, DRAINED
 LAST_WORDS_S = 3.0
 """Beyond the grace: for a worker to settle and give back what it can, before it is killed."""
 FAREWELL_S = 5.0
+"""Until all that the workers held is released. A store that does not answer, such as a locked one, is not waited for any
+longer, nor told that the node ends: what is left, other nodes do, or the next start.
+"""
 TROUBLE_S = 1.0
 
 
@@ -191,14 +194,16 @@ class Supervisor:
                 return code  # Nothing can be written down any more: neither what is given back, nor who has ended.
             turns.cancel()
             shifts.start_nothing()
-            await self._end(crew, shifts, is_gentle=code == DRAINED)
+            is_accounted_for = await self._end(crew, shifts, is_gentle=code == DRAINED)
         finally:
             for task in (turns, *watching):
                 task.cancel()
             await shifts.dissolve()
             await asyncio.gather(turns, *watching, return_exceptions=True)
             crew.end_now("the supervisor ends")
-        await self._say_farewell(me)
+        if is_accounted_for:
+            await self._say_farewell(me)
+        self._telemetry.emit("supervisor.ended", node=me.name, pid=os.getpid(), code=0)
         return code
 
     def _house(self, me: Registered) -> Orchestrator:
@@ -240,8 +245,8 @@ class Supervisor:
         self._is_ending.set()
         return code
 
-    async def _end(self, crew: Crew, shifts: Shifts, *, is_gentle: bool) -> None:
-        """See the workers out: gently first, then not; and account for all of them."""
+    async def _end(self, crew: Crew, shifts: Shifts, *, is_gentle: bool) -> bool:
+        """See the workers out: gently first, then not. Return whether all could be accounted for."""
         if is_gentle:
             self._telemetry.emit("node.draining", node=crew.node, grace_s=self._order.grace_s)
             crew.ask_to_end()
@@ -252,10 +257,12 @@ class Supervisor:
             for task in enough:
                 task.cancel()
         crew.end_now("its node ends")
-        for left in (shifts.reaped, shifts.gone, self._rescuer.drained):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FAREWELL_S):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                for left in (shifts.reaped, shifts.gone, self._rescuer.drained):
                     await left()
+                return True
+        return False
 
     async def _own_counter(self, node_id: int) -> int | None:
         """Return the counter of the own lease as the store has it; ``None`` if the own row is closed."""
@@ -272,7 +279,6 @@ class Supervisor:
                         break
         except (StoreError, TimeoutError) as error:
             self._telemetry.emit("store.lost", store=self._store.url, error=error)
-        self._telemetry.emit("supervisor.ended", node=me.name, pid=os.getpid(), code=0)
 
     def _heard(self, wake: Wake, shifts: Shifts) -> None:
         if wake.is_alone:
