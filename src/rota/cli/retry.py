@@ -58,13 +58,16 @@ def _retry_one(token: str, *, dry_run: bool, as_json: bool, store: str | None, a
         row = await opened.find(wanted)
         if row is None:
             return None
-        if not dry_run:
-            await opened.reopen(wanted)
-        elif row.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
+        if row.state not in (State.FAILED, State.CANCELLED, State.EXPIRED):
+            verb = "has" if row.state is State.SUCCEEDED else "is"
             stop(
                 Exit.CONFLICT,
-                f"job {token_text(wanted)} is {row.state.value}: only a failed, cancelled or expired job can be put back.",
+                f"job {token_text(wanted)} {verb} {row.state.value}: only a failed, cancelled or expired job can be put "
+                "back. Nothing was changed.",
+                "To run it once more, submit it anew." if row.state.is_final else "",
             )
+        if not dry_run:
+            await opened.reopen(wanted)
         return row.state
 
     was = with_store(store, app, change, writes=not dry_run)

@@ -132,8 +132,13 @@ def test_a_failed_job_is_put_back(shop: Folder) -> None:
     assert looked == {"token": shop.tokens["failed"], "was": "failed", "reopened": False}
     assert done.code == 0
     assert shop.rota("status", shop.tokens["failed"]).out == "waiting\n"
-    assert shop.rota("retry", shop.tokens["failed"]).code == 4
-    assert shop.rota("retry", shop.tokens["succeeded"], "--dry-run").code == 4
+    for name, words, says in (
+        ("failed", (), "is waiting: only a failed, cancelled or expired job can be put back. Nothing was changed."),
+        ("succeeded", (), "To run it once more, submit it anew."),
+        ("succeeded", ("--dry-run",), "has succeeded: only a failed"),
+    ):
+        refused = shop.rota("retry", shop.tokens[name], *words)
+        assert (refused.code, says in refused.err) == (4, True), refused.err
 
 
 def test_many_are_put_back_only_after_a_yes(shop: Folder) -> None:
