@@ -68,7 +68,7 @@ def _tell(row: JobRow, history: list[HistoryEntry], why: str | None) -> None:
         facts.append(("expires", f"{local(row.expires_at)} ({ago(row.expires_at, now)})"))
     tried = f"{row.attempts}" + (f", and {count(row.crashes, 'crash', 'crashes')}" if row.crashes else "")
     if row.fence > row.attempts + (row.state is State.RUNNING):
-        tried += f" (taken {count(row.fence, 'time')}; what was snoozed or given back does not count)"
+        tried += f" (taken {count(row.fence, 'time')} in all)"
     facts.append(("attempts", tried))
     facts.append(("payload", _shown(row.payload, row.codec)))
     if row.meta:

@@ -75,7 +75,7 @@ def test_a_job_tells_its_story(shop: Folder) -> None:
     assert "Traceback (most recent call last)" in failed
     assert "moved away from mitte/2: its process died while the job ran" in moved
     assert "attempt 1 taken by mitte/1" in moved
-    assert "0, and 1 crash (taken 2 times; what was snoozed or given back does not count)" in moved
+    assert "0, and 1 crash (taken 2 times in all)" in moved
     assert "(taken" not in failed
 
 
