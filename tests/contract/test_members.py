@@ -42,6 +42,32 @@ async def test_a_worker_learns_the_numbers_of_its_queues_and_tasks(shop: Shop) -
     assert len(set(second.registered.task_ids.values())) == 2
 
 
+async def test_who_knows_the_workers_is_told_what_is_new(shop: Shop) -> None:
+    """Every supervisor asks twice a second. What it knew must be told whenever it is not so any more, alone workers, too."""
+    leaving, staying = await shop.worker("mitte/1"), await shop.worker("mitte/2")
+    seen = await shop.store.membership()
+
+    async def told() -> list[tuple[str, bool]]:
+        nonlocal seen
+        seen = await shop.store.membership(seen)
+        assert seen == await shop.store.membership()
+        return [(worker.name, worker.is_draining) for worker in seen.workers]
+
+    assert await told() == [("mitte/1", False), ("mitte/2", False)]
+    alone = await shop.worker("mitte/alone", is_alone=True)
+    assert await told() == [("mitte/1", False), ("mitte/2", False), ("mitte/alone", False)]
+    await shop.store.drain_worker(leaving.id)
+    assert await told() == [("mitte/1", True), ("mitte/2", False), ("mitte/alone", False)]
+    await shop.store.close_worker(alone.id)
+    assert await told() == [("mitte/1", True), ("mitte/2", False)]
+    await shop.store.close_worker(leaving.id)
+    assert await told() == [("mitte/2", False)]
+    await shop.store.drain_worker(staying.id)
+    await shop.store.renew((await shop.node()).id, 7)
+    assert await told() == [("mitte/2", True)]
+    assert [(node.counter, node.is_draining) for node in seen.nodes] == [(7, True)]
+
+
 async def test_names_are_unique_among_the_living_nodes(shop: Shop) -> None:
     """Two machines cloned from one image would share a place on the ring."""
     first, second = [await shop.store.register_node(a_node("mitte")) for _ in range(2)]

@@ -29,7 +29,7 @@ from rota.store.postgres.server import Server, quoted, without_secrets
 from rota.store.postgres.store import PostgresStore
 from rota.testing.clock import ManualClock
 from tests.contract.outcomes import retry, succeeded
-from tests.contract.shop import CountingEntropy, Shop, tokens
+from tests.contract.shop import OVENS, CountingEntropy, Shop, tokens
 from tests.postgres.case import fresh
 from tests.postgres_server import PostgresServer
 
@@ -98,6 +98,40 @@ async def test_a_look_up_survives_a_lost_connection(server: PostgresServer, cloc
         await house.end_backends()
 
         assert await house.shop.state(token) is State.WAITING
+
+
+async def test_a_look_that_finds_nothing_does_not_wait_for_the_disk(server: PostgresServer, clock: ManualClock) -> None:
+    """A hundred idle workers look once a second each. What a claim took must be on disk before it is run, though."""
+    async with _house(server, clock) as house:
+        worker = await house.shop.worker()
+        queue_id, tasks = worker.registered.queue_ids[OVENS], list(worker.registered.task_ids.values())
+
+        async def commits() -> str:
+            async with house.look.transaction():
+                await house.look.execute(
+                    "SELECT FROM claim_jobs($1, $2, $3, $4, NULL, 10, $5, NULL, NULL)",
+                    *(clock.now_us(), worker.id, queue_id, list(range(1024)), tasks),
+                )
+                return str(await house.look.fetchval("SHOW synchronous_commit"))
+
+        assert await commits() == "off"
+        await house.shop.submit_one(house.shop.job())
+        assert await commits() == "on"
+        await house.shop.submit_one(house.shop.job())
+        await house.store.set_paused(OVENS, True)
+        assert await commits() == "off"
+        assert await house.look.fetchval("SHOW synchronous_commit") == "on"
+
+
+async def test_who_asks_for_a_place_that_is_taken_waits_for_nobody(server: PostgresServer, clock: ManualClock) -> None:
+    """Every node asks every two seconds; as long as somebody has the house, that is a look."""
+    async with _house(server, clock) as house:
+        node = await house.shop.node()
+        await house.store.take_house(node.id)
+        await house.look.execute("BEGIN; SELECT FROM house FOR UPDATE")
+
+        async with asyncio.timeout(5):
+            assert await house.store.take_house(node.id) == node.id
 
 
 async def test_a_deadlock_is_tried_again(server: PostgresServer, clock: ManualClock) -> None:

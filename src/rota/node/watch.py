@@ -42,6 +42,8 @@ SOON_S = 0.01
 SOON_LOOKS_MAX = 300
 OWN_SUPERVISOR_S = 1.0
 READ_S = 5.0
+WHOLE_LOOKS = 20
+"""So often a look reads all workers, whatever the epoch: one of a server that lost commits may mean others."""
 
 
 class Watch:
@@ -91,6 +93,8 @@ class Watch:
         self._news = asyncio.Event()
         self._since: dict[int, int] = {}
         self._hosts: dict[int, Identity | None] = {}
+        self._seen: Membership | None = None
+        self._looks = 0
         self._soon = 0
 
     def notice(self) -> None:
@@ -127,7 +131,7 @@ class Watch:
         is_read = False
         try:
             async with asyncio.timeout(READ_S):
-                seen = await self._store.membership()
+                seen = self._seen = await self._store.membership(self._known())
             is_read = True
             self._doubt_silence()
             async with asyncio.timeout(ANSWER_S):
@@ -137,6 +141,11 @@ class Watch:
                 self._liveness.missed()
             self._telemetry.emit("watch.failed", node=self._name, error=error)
             return False
+
+    def _known(self) -> Membership | None:
+        """Return what was seen last, to be told only what is new; now and then nothing, for a server that was set back."""
+        self._looks += 1
+        return self._seen if self._looks % WHOLE_LOOKS else None
 
     def _doubt_silence(self) -> None:
         """Count anew while our own renewals are not answered, and once more when they are: only then can others' be, too."""

@@ -52,8 +52,8 @@ LATER_EACH_S: Final = 0.001
 """How long the others' news gathers: a millisecond for each worker that there is, but no less than ``TOGETHER_S``."""
 
 TOLD_LATER_MAX: Final = 25
-"""In a cluster of more workers the others are not told at all: each idle one looks elsewhere twice a second anyway, so that
-one of them comes within 25 ms on average, sooner than after news."""
+"""In a cluster of more workers the others are not told at all: the idle ones look elsewhere 40 times a second together anyway,
+so that one of them comes within 25 ms on average, sooner than after news."""
 
 _PREFIX: Final = "wake-"
 _NAME: Final = "relay"

@@ -37,7 +37,14 @@ The first of them comes as soon with a hundred workers as with four, and all tog
 """
 
 STEAL_LONGEST_S = 0.5
-"""How long it waits between two looks that found nothing, at most."""
+STEAL_LONGEST_EACH_S = 0.02
+"""How long it waits between two looks that found nothing, at most: so long, or so long for each worker that there is.
+
+A hundred idle workers look together as often as twenty-five.
+"""
+
+STEAL_SLOWER = 1.1
+"""By how much longer it waits each time beyond the first of these: it takes a good ten seconds of idleness to be slow."""
 
 SKIPPED_FIRST_S = 0.002
 SKIPPED_LONGEST_S = 0.05
@@ -168,9 +175,14 @@ class QueueLine:
     def looked_elsewhere(self, stolen: int, now_s: float, jitter: float, took_s: float = 0.0) -> None:
         """After a look at others' slots: soon again if it paid, else later, and the later the longer it took."""
         self._has_heard_elsewhere = False
-        self._steal_s = 0.0 if stolen else min(STEAL_LONGEST_S, max(self._steal_s, STEAL_FIRST_S / 2) * 2)
+        self._steal_s = 0.0 if stolen else self._longer(self._steal_s)
         self._rested_at = now_s if stolen else now_s + rest_s(took_s)
         self.steal_at = max(now_s + self._steal_s * (1 + jitter), self._rested_at)
+
+    def _longer(self, steal_s: float) -> float:
+        if steal_s < STEAL_LONGEST_S:
+            return min(STEAL_LONGEST_S, max(steal_s, STEAL_FIRST_S / 2) * 2)
+        return min(steal_s * STEAL_SLOWER, max(STEAL_LONGEST_S, STEAL_LONGEST_EACH_S * len(self.ring.members)))
 
     def wait_s(self, now_s: float, *, is_idle: bool) -> float:
         """Return how long to wait for news before looking again anyway.

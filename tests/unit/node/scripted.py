@@ -47,8 +47,8 @@ class ScriptedStore:
         """Return the calls of these methods."""
         return [call for call in self.asked if call[0] in names]
 
-    async def membership(self) -> Membership:
-        self._ask("membership")
+    async def membership(self, known: Membership | None = None) -> Membership:
+        self._ask("membership", known)
         return Membership(1, list(self.nodes), list(self.workers), None)
 
     async def closed_workers_with_jobs(self) -> Sequence[WorkerRow]:

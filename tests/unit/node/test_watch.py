@@ -12,7 +12,7 @@ from rota.node.lease import NoLease
 from rota.node.liveness import Dead
 from rota.node.processes import SystemProcesses
 from rota.node.rescuer import Rescuer
-from rota.node.watch import OWN_SUPERVISOR_S, Watch
+from rota.node.watch import OWN_SUPERVISOR_S, WHOLE_LOOKS, Watch
 from rota.runtime.entropy import SystemEntropy
 from rota.store.port import Membership
 from rota.telemetry.telemetry import Telemetry
@@ -133,6 +133,15 @@ async def test_a_worker_is_rescued_only_once_its_own_proof_is_gone(
     await rescuer.drained()
     assert store.calls("close_worker") == [("close_worker", 21), ("close_worker", 22)]
     assert {blame.failure.type for blame in store.blames} == {"NodeLost"}
+
+
+async def test_the_watch_asks_for_what_is_new_and_now_and_then_for_all(watch: Watch, store: ScriptedStore) -> None:
+    """A server that was set back may mean other workers by the number of an epoch."""
+    for _ in range(2 * WHOLE_LOOKS):
+        await watch.look()
+
+    asked = [known is not None for _, known in store.calls("membership")]
+    assert asked == ([False] + [True] * (WHOLE_LOOKS - 2) + [False] + [True] * (WHOLE_LOOKS - 1) + [False])
 
 
 async def test_nothing_is_closed_on_a_failed_read(watch: Watch, store: ScriptedStore, proofs: Proofs) -> None:

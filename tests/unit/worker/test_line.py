@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from rota.model.slot import place_of
 from rota.ring.member import Member
 from rota.ring.ring import Ring
-from rota.worker.line import SKIPPED_LONGEST_S, STEAL_LONGEST_S, SWEEP_REST, SWEEP_S, QueueLine, rest_s
+from rota.worker.line import (
+    SKIPPED_LONGEST_S,
+    STEAL_FIRST_S,
+    STEAL_LONGEST_EACH_S,
+    STEAL_LONGEST_S,
+    SWEEP_REST,
+    SWEEP_S,
+    QueueLine,
+    rest_s,
+)
 from tests.unit.worker.test_slots import claimed
 
 
@@ -133,6 +142,27 @@ def test_looks_elsewhere_come_at_once_while_they_pay_and_rarer_while_not() -> No
         line.looked_elsewhere(0, 2.0, 0.0)
 
     assert (at_first, after_a_find, line.steal_at) == (0.05, 1.0, 2.0 + STEAL_LONGEST_S)
+
+
+def test_in_a_large_cluster_long_idle_workers_look_elsewhere_no_more_often_together() -> None:
+    """A hundred that looked twice a second each would be most of what an idle store does."""
+    line = quiet_line()
+    line.ring = Ring.of([Member(f"mitte/{number}") for number in range(1, 101)])
+    now_s = 0.0
+    waited: list[float] = []
+    for _ in range(30):
+        line.looked_elsewhere(0, now_s, 0.0)
+        waited.append(round(line.steal_at - now_s, 6))
+        now_s = line.steal_at
+
+    assert waited == sorted(waited)
+    assert waited[-1] == 100 * STEAL_LONGEST_EACH_S
+    assert sum(1 for each in waited if each <= 2 * STEAL_LONGEST_S) >= 10
+    assert sum(each for each in waited if each < waited[-1]) > 10.0
+
+    line.looked_elsewhere(1, now_s, 0.0)
+    line.looked_elsewhere(0, now_s, 0.0)
+    assert line.steal_at == now_s + STEAL_FIRST_S
 
 
 def test_news_of_others_slots_is_looked_into_soon_and_again_a_little_later() -> None:

@@ -74,15 +74,14 @@ class PostgresMembers(Subject):
         """Return the workers that were closed last, newest first."""
         return [DepartedRow(*record) for record in await self._server.call("list_departed", limit, writes=False)]
 
-    async def membership(self) -> Membership:
-        """Return everyone who is open, at one moment."""
-        record = await self._server.row("membership", writes=False)
-        return Membership(
-            record["epoch"],
-            _nodes.decode(record["nodes"]),
-            _workers.decode(record["workers"]),
-            record["orchestrator"],
-        )
+    async def membership(self, known: Membership | None = None) -> Membership:
+        """Return everyone who is open, at one moment; see the port."""
+        record = await self._server.row("membership", known and known.epoch, writes=False)
+        workers = _workers.decode(record["workers"])
+        if known is not None and known.epoch == record["epoch"]:
+            on_the_ring = (worker for worker in known.workers if not worker.is_alone)
+            workers = sorted((*on_the_ring, *workers), key=lambda worker: worker.id)
+        return Membership(record["epoch"], _nodes.decode(record["nodes"]), workers, record["orchestrator"])
 
     async def take_house(self, node_id: int) -> int:
         """Become orchestrator if the place is vacant; see the port."""

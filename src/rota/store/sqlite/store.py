@@ -257,8 +257,9 @@ class SqliteStore:
         """Return closed workers that still have claims rows."""
         return await self._read(members.closed_workers_with_jobs)
 
-    async def membership(self) -> Membership:
-        """Return everyone who is open, at one moment."""
+    async def membership(self, known: Membership | None = None) -> Membership:
+        """Return everyone who is open, at one moment; all are read anew, which takes no time here."""
+        del known
         return await self._read(members.membership)
 
     async def departed(self, limit: int = 100) -> Sequence[DepartedRow]:
