@@ -7,7 +7,7 @@
 -- Plan     Index Scan using nodes_pkey and workers_pkey; a few rows
 -- Twin     store/sqlite/sql/membership.sql; tests/contract/test_members.py runs both.
 
-CREATE FUNCTION membership(p_epoch bigint, OUT epoch bigint, OUT orchestrator bigint, OUT nodes text, OUT workers text)
+CREATE FUNCTION membership(p_epoch bigint DEFAULT NULL, OUT epoch bigint, OUT orchestrator bigint, OUT nodes text, OUT workers text)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
