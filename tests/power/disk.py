@@ -27,6 +27,7 @@ class _File:
 
     def __init__(self, content: bytes = b"") -> None:
         self.safe = bytearray(content)
+        self._copy: bytes | None = None
         self.later: list[tuple[_Change, bool, bool]] = []
 
     def change(self, change: _Change) -> None:
@@ -37,6 +38,13 @@ class _File:
         self.later = [(change, is_safe or not is_doomed, is_doomed) for change, is_safe, is_doomed in self.later]
         while self.later and self.later[0][1]:
             _write(self.safe, self.later.pop(0)[0])
+            self._copy = None
+
+    def _certain(self) -> bytes:
+        """Return what is certain; one copy for all images of it, since most files of a day do not change any more."""
+        if self._copy is None:
+            self._copy = bytes(self.safe)
+        return self._copy
 
     def doom(self) -> None:
         self.later = [(change, is_safe, not is_safe) for change, is_safe, _ in self.later]
@@ -48,6 +56,8 @@ class _File:
         return bytes(content)
 
     def drawn(self, chance: Random) -> bytes:
+        if not self.later:
+            return self._certain()
         content = bytearray(self.safe)
         for (offset, data), is_safe, _ in self.later:
             if not is_safe and chance.random() >= KEPT:

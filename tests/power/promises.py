@@ -126,7 +126,9 @@ class Demands:
         self._in_flight = list(in_flight)
         self._range = {token: _range(line, cut, until) for token, line in lines.items()}
         self._allowed = {
-            token: tuple(lines[token][nth][1] if nth >= 0 else ABSENT for nth in range(low, high + 1))
+            token: (lines[token][low][1],)
+            if low == high >= 0
+            else tuple(lines[token][nth][1] if nth >= 0 else ABSENT for nth in range(low, high + 1))
             for token, (low, high) in self._range.items()
         }
 
