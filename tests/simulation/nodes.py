@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from rota.model.outcome import Outcome
 from rota.node.identity import Identity
-from rota.node.keeper import FINAL_CODES, wait_s
+from rota.node.keeper import FINAL_CODES, deaths_in_a_row, wait_s
 from rota.node.order import NodeOrder, WorkerStart
 from rota.node.process import Ending
 from rota.node.remains import Remains, remains_of
@@ -83,13 +83,14 @@ class Nodes:
 
         keeper.signals[signal.SIGTERM] = end
         while True:
+            started_ns = keeper.machine.boot_ns()
             supervisor = world.start(
                 "supervisor", name, keeper.machine, lambda me: self._supervise(me, name, is_old=is_old), parent=keeper
             )
             code, _ = await asyncio.shield(supervisor.ended)
             if ending.is_set() or code in FINAL_CODES:
                 return code or 0
-            deaths += 1
+            deaths = deaths_in_a_row(deaths, (keeper.machine.boot_ns() - started_ns) / 1e9)
             try:
                 await asyncio.wait_for(ending.wait(), wait_s(deaths))
                 return 0
