@@ -37,12 +37,13 @@ def job(
 
     async def read(opened: Store) -> tuple[JobRow, list[HistoryEntry], str | None] | None:
         from rota.result.info import why_of
+        from rota.result.why import utc_text
 
         row = await opened.find(wanted)
         if row is None:
             return None
         history = list(await opened.history(wanted))
-        return row, history, await why_of(opened, row, now_us(), history)
+        return row, history, await why_of(opened, row, now_us(), history, utc_text if as_json else local)
 
     found = with_store(store, app, read)
     if found is None:

@@ -85,14 +85,11 @@ def _end_of(row: JobRow) -> list[Line]:
 
 
 def _now_of(row: JobRow, history: list[HistoryEntry]) -> list[Line]:
+    from rota.result.why import has_snoozed
+
     asked = ", asked to stop" if row.cancel_asked else ""
     if row.state is State.RUNNING and row.claimed_at is not None:
         return [Line(row.claimed_at, f"attempt {row.attempts + 1} taken by {row.holder or 'a worker'}{asked}", "cyan")]
-    if row.state is State.SCHEDULED and row.due_at is not None and _has_snoozed(row, history):
+    if row.state is State.SCHEDULED and row.due_at is not None and has_snoozed(row, history):
         return [Line(row.due_at, "is due again: its handler asked to be called later (Snooze), uncounted", "blue")]
     return []
-
-
-def _has_snoozed(row: JobRow, history: list[HistoryEntry]) -> bool:
-    """Whether the last run put the job off: it began, and what else ends a run before a later time is in the history."""
-    return row.fence > 0 and all(entry.fence < row.fence for entry in history)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,7 +13,7 @@ from rota.model.job import JSON_CODEC, HistoryEntry, JobRow
 from rota.model.outcome import Failure
 from rota.model.state import State
 from rota.model.token import token_ms, token_text
-from rota.result.why import Surroundings, moved, why
+from rota.result.why import Surroundings, moved, utc_text, why
 from rota.store.port import Store
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -117,14 +117,20 @@ async def job_info(store: Store, token: bytes, now_us: int) -> JobInfo | None:
     return build_info(row, history, await why_of(store, row, now_us, history))
 
 
-async def why_of(store: Store, row: JobRow, now_us: int, history: Sequence[HistoryEntry] = ()) -> str | None:
+async def why_of(
+    store: Store,
+    row: JobRow,
+    now_us: int,
+    history: Sequence[HistoryEntry],
+    clock_text: Callable[[int], str] = utc_text,
+) -> str | None:
     """Return why a live job is not done yet, after looking at what stands around it; ``None`` for a finished one."""
     if row.state.is_final:
         return None
     head = await store.head_of(row.queue, row.key) if row.key is not None and not row.is_head else None
     members = await store.membership()
     queue = next((queue for queue in await store.queues() if queue.name == row.queue), None)
-    return why(row, Surroundings(now_us, head, members.workers, queue), history)
+    return why(row, Surroundings(now_us, head, members.workers, queue, clock_text), history)
 
 
 def build_info(row: JobRow, history: Sequence[HistoryEntry], reason: str | None) -> JobInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,11 @@ from rota.store.port import QueueRow, WorkerRow
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
+def utc_text(instant_us: int) -> str:
+    """Return an instant as programs far apart can compare it: UTC, to the second."""
+    return (_EPOCH + timedelta(microseconds=instant_us)).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What stands around a waiting job.
@@ -23,12 +28,14 @@ class Surroundings:
         head: The job whose turn it is in its key, if it has one.
         workers: All open workers.
         queue: Its queue; ``None`` if no worker or submission has made it known.
+        clock_text: How an instant is told: as everything else around the sentence is.
     """
 
     now_us: int
     head: JobRow | None
     workers: Sequence[WorkerRow]
     queue: QueueRow | None
+    clock_text: Callable[[int], str] = utc_text
 
 
 def why(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry] = ()) -> str | None:
@@ -49,6 +56,11 @@ def why(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry] = ())
     return (next((reason for reason in reasons if reason), None) or _why_busy(row, around)) + late
 
 
+def has_snoozed(row: JobRow, history: Sequence[HistoryEntry]) -> bool:
+    """Whether a scheduled job put itself off: its last run began, and what else ends a run is in the history."""
+    return row.fence > 0 and all(entry.fence < row.fence for entry in history)
+
+
 def moved(entry: HistoryEntry) -> str | None:
     """Return why a job left its worker, from one entry of its history; ``None`` if it did not."""
     worker = entry.worker or "its worker"
@@ -67,9 +79,11 @@ def moved(entry: HistoryEntry) -> str | None:
 
 
 def _why_later(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry]) -> str:
-    due = _clock_text(row.due_at or 0)
+    due = around.clock_text(row.due_at or 0)
     wait = _span_text((row.due_at or 0) - around.now_us)
     turn = f" It keeps the turn of key {row.key!r} meanwhile." if row.is_head else ""
+    if has_snoozed(row, history):
+        return f"Its handler asked to be called later (Snooze): again at {due}, in {wait}; no attempt is counted.{turn}"
     failed = [entry for entry in history if entry.kind == "failed"]
     if row.attempts and failed and failed[-1].failure:
         error = failed[-1].failure
@@ -82,7 +96,7 @@ def _why_expired(row: JobRow, around: Surroundings) -> str:
     """Return what follows from an expiry that has passed: who would start the job drops it, and nobody else."""
     if row.expires_at is None or row.expires_at > around.now_us or row.attempts or row.crashes:
         return ""
-    return f" It expired at {_clock_text(row.expires_at)}, and is dropped within seconds, as soon as a node runs."
+    return f" It expired at {around.clock_text(row.expires_at)}, and is dropped within seconds, as soon as a node runs."
 
 
 def _why_paused(row: JobRow, around: Surroundings) -> str | None:
@@ -118,7 +132,7 @@ def _why_behind(row: JobRow, around: Surroundings) -> str | None:
         return f"It is about to get the turn of key {row.key!r}."
     doing = {
         State.RUNNING: f"is running on worker {head.holder or 'unknown'}",
-        State.SCHEDULED: f"is tried again at {_clock_text(head.due_at or 0)}",
+        State.SCHEDULED: f"is tried again at {around.clock_text(head.due_at or 0)}",
     }.get(head.state, "waits for its worker")
     return f"Key {row.key!r} is the turn of job {token_text(head.token)}, which {doing}; jobs of one key run one at a time."
 
@@ -140,10 +154,6 @@ def _why_busy(row: JobRow, around: Surroundings) -> str:
         )
     ahead = f" Queue {row.queue!r} has {queue.waiting:,} waiting and {queue.running:,} running." if queue else ""
     return f"It is ready, and the workers are busy.{ahead}"
-
-
-def _clock_text(instant_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=instant_us)).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _span_text(span_us: int) -> str:

@@ -96,6 +96,17 @@ def test_the_last_words_of_a_process_are_told(empty: Folder) -> None:
     assert "WorkerCrashed: worker mitte/alone was killed.\nIts story: " in waited
 
 
+def test_the_sentence_gives_the_same_time_as_the_line_above_it(shop: Folder) -> None:
+    """One clock on a screen: the same instant in two zones looks like two instants."""
+    lines = shop.rota("job", shop.tokens["scheduled"]).lines
+
+    (due,) = (line.removeprefix("due").partition(" (")[0].strip() for line in lines if line.startswith("due "))
+    (why,) = (line for line in lines if line.startswith("why "))
+
+    assert f"It is scheduled for {due}, in " in why
+    assert " UTC, in " in shop.rota("job", shop.tokens["scheduled"], "--json").object["why"]
+
+
 def test_a_job_says_why_it_waits(shop: Folder) -> None:
     """Every waiting job can say why."""
     behind = shop.rota("job", shop.tokens["behind"], "--json").object

@@ -106,7 +106,7 @@ def test_a_waiting_job_says_what_it_waits_for(job: dict[str, Any], changes: dict
 
 def test_a_job_that_backs_off_tells_the_error_it_backs_off_from() -> None:
     """The next question would have been: what went wrong?"""
-    job = replace(JOB, state=State.SCHEDULED, attempts=1, due_at=NOW_US + 2 * 3_600 * 10**6)
+    job = replace(JOB, state=State.SCHEDULED, fence=1, attempts=1, due_at=NOW_US + 2 * 3_600 * 10**6)
 
     reason = why(job, around(), [FAILED])
 
@@ -114,6 +114,32 @@ def test_a_job_that_backs_off_tells_the_error_it_backs_off_from() -> None:
         "Attempt 1 failed (OvenError: too cold); the next begins at 2026-01-01 02:00:00 UTC, in 2 h. "
         "It keeps the turn of key 'mitte' meanwhile."
     )
+
+
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_a_job_that_put_itself_off_says_so(attempts: int) -> None:
+    """It was not its submitter who wanted it later, and what failed before is not what it waits for."""
+    job = replace(JOB, state=State.SCHEDULED, fence=2, attempts=attempts, due_at=NOW_US + 5_000_000)
+
+    reason = why(job, around(), [FAILED])
+
+    assert reason == (
+        "Its handler asked to be called later (Snooze): again at 2026-01-01 00:00:05 UTC, in 5 s; no attempt is counted. "
+        "It keeps the turn of key 'mitte' meanwhile."
+    )
+
+
+def test_instants_are_told_as_everything_around_the_sentence_is() -> None:
+    """One clock on a screen: the same instant in two zones looks like two instants."""
+    later = {"due_at": NOW_US + 90_000_000, "expires_at": NOW_US - 1}
+    around_here = around(clock_text=lambda at: f"<{at - NOW_US}>")
+
+    assert "scheduled for <90000000>, in 1.5 min." in str(
+        why(replace(JOB, state=State.SCHEDULED, **later), around_here)
+    )
+    assert "It expired at <-1>, and" in str(why(replace(JOB, expires_at=NOW_US - 1), around_here))
+    behind = around(head=replace(AHEAD, state=State.SCHEDULED, due_at=NOW_US + 1), clock_text=around_here.clock_text)
+    assert "is tried again at <1>;" in str(why(replace(JOB, is_head=False, ready=False), behind))
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED])
