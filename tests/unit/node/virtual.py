@@ -7,20 +7,33 @@ import selectors
 from typing import Any
 
 BOOT_NS = 7_200 * 10**9
+TURNS_MAX = 10_000
+"""Of the loop, at one instant: who turns without end would keep time from going on, and the test from ending."""
 
 
 class _Jumping(selectors.DefaultSelector):
     """Never waits: the loop's time goes forward instead."""
 
     loop: VirtualLoop
+    at = 0.0
+    turns = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        self._count()
         found = super().select(0)
         if not found and timeout is None:
             raise AssertionError("nothing is scheduled: the test would wait for ever")
         if not found and timeout is not None:
             self.loop.now += max(0.0, timeout)
         return found
+
+    def _count(self) -> None:
+        if self.loop.now != self.at:
+            self.at, self.turns = self.loop.now, 0
+        self.turns += 1
+        if self.turns > TURNS_MAX:
+            self.turns = 0  # What is cancelled now must be able to end.
+            raise AssertionError(f"the loop has turned {TURNS_MAX:,} times at second {self.at:g}: somebody spins")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
