@@ -34,8 +34,9 @@ class SimTable(RunningTable):
             self._marked.pop(row, None)
 
     def wipe(self) -> None:
-        """Forget all marks; for the supervisor, once the process is dead."""
+        """Forget all marks, and leave an empty will; for the supervisor, once the process is dead."""
         self._marked.clear()
+        self._will = self._will or []
 
     def running(self) -> list[bytes]:
         """Return the tokens that are marked."""

@@ -50,6 +50,8 @@ def _of_entry(entry: HistoryEntry, attempt: int) -> Line:
     match entry.kind:
         case "failed":
             return Line(entry.at, f"attempt {attempt} failed on {worker}{took}{why}", "red")
+        case "crashed" if entry.failure is not None and entry.failure.type == "NodeLost":
+            return Line(entry.at, f"moved away from {worker}: it died with its node while it held the job{why}", "red")
         case "crashed":
             return Line(entry.at, f"moved away from {worker}: its process died while the job ran{took}{why}", "red")
         case "released" if entry.failure is not None and entry.failure.blames_nobody:

@@ -59,14 +59,22 @@ def blame_of_loss(worker: WorkerRow, running: Collection[bytes] | None, *, has_w
     Args:
         worker: The dead worker.
         running: From its running table; ``None`` if that cannot be read: then all that it held count.
-        has_will: It left outcomes to be settled: it had ended on purpose.
+        has_will: It left a will, or who forgave it left an empty one: it had ended on purpose.
         is_node_lost: Its supervisor is dead as well.
     """
-    kind = WORKER_ENDED if has_will else "NodeLost" if is_node_lost else "WorkerCrashed"
-    whose = "with its node" if is_node_lost else "while its supervisor was not looking"
+    who = f"worker {worker.name} (process {worker.pid})"
+    if has_will:
+        failure = Failure(
+            WORKER_ENDED, f"{who} was drained or recycled, and not its own supervisor gave back what it held."
+        )
+    else:
+        whose = "with its node" if is_node_lost else "while its supervisor was not looking"
+        unknown = "" if running is not None else ", nor which of its jobs it was running"
+        kind = "NodeLost" if is_node_lost else "WorkerCrashed"
+        failure = Failure(kind, f"{who} ended {whose}; nobody saw how{unknown}.")
     return Blame(
         running=None if running is None else frozenset(running),
-        failure=Failure(kind, f"worker {worker.name} (process {worker.pid}) ended {whose}; nobody saw how."),
+        failure=failure,
         condemns=worker.is_alone,
         forgives=has_will,
     )

@@ -135,9 +135,15 @@ class WorkerProcess:
             self._send(signal.SIGKILL)
 
     def wipe_table(self) -> None:
-        """Clear the running table of a process that has ended and is forgiven, so that no other supervisor blames either."""
+        """Clear the running table of a process that has ended and is forgiven, so that no other supervisor blames either.
+
+        An empty will tells it why: the process ended on purpose. On a full disk it is told less.
+        """
         for row in range(2 * self._concurrency):
             self.table.clear(row)
+        if not self.table.has_will:
+            with contextlib.suppress(OSError):
+                self.table.leave_will([])
 
     async def ended(self) -> Ending:
         """Wait for the end of the process, kill what is left of its group, reap it, and tell how it ended."""

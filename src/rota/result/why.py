@@ -66,7 +66,8 @@ def moved(entry: HistoryEntry) -> str | None:
     worker = entry.worker or "its worker"
     told = f": {entry.failure.message.rstrip('.')}" if entry.failure and entry.failure.message else ""
     if entry.kind == "crashed":
-        return f"Worker {worker} died while it ran{told}. It went back to its place; the crash is counted."
+        did = "held it" if entry.failure and entry.failure.type == "NodeLost" else "ran"
+        return f"Worker {worker} died while it {did}{told}. It went back to its place; the crash is counted."
     if entry.kind == "released" and entry.failure and entry.failure.blames_nobody:
         return f"Worker {worker} ended while it held the job{told}. It went back to its place, and nobody is blamed."
     if entry.kind == "released":

@@ -59,6 +59,15 @@ def test_a_move_says_why() -> None:
     ]
 
 
+def test_of_a_lost_node_nobody_knows_whether_the_job_ran() -> None:
+    """Its running table may be gone with its machine: then all that it held count."""
+    crash = HistoryEntry(BORN * S + S, "crashed", 1, "mitte/1", Failure("NodeLost", "nobody saw how"))
+
+    assert told(row(State.WAITING), crash)[1:] == [
+        "moved away from mitte/1: it died with its node while it held the job: NodeLost: nobody saw how",
+    ]
+
+
 def test_a_recycle_or_a_drain_is_told_as_one() -> None:
     """The job may have run for minutes in the worker that ended; that it had not started would be wrong."""
     ended = Failure("WorkerEnded", "worker mitte/1 was recycled: a job in it overran its time limit.")

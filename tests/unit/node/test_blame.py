@@ -97,4 +97,19 @@ def test_when_nobody_can_know_all_count() -> None:
     """The running table is out of reach: a machine is gone."""
     worker = WorkerRow(3, 1, "mitte/1", "it", [], [], 1, False, False, 77, 0, 1)
 
-    assert blame_of_loss(worker, None, has_will=False, is_node_lost=True).running is None
+    blame = blame_of_loss(worker, None, has_will=False, is_node_lost=True)
+
+    assert blame.running is None
+    assert blame.failure.message == (
+        "worker mitte/1 (process 77) ended with its node; nobody saw how, nor which of its jobs it was running."
+    )
+
+
+def test_what_a_drained_node_could_not_give_back_is_told_as_drained() -> None:
+    """Its supervisor died in the drain: the next one must not say that the node was lost, or that the job had not run."""
+    worker = WorkerRow(3, 1, "mitte/1", "it", [], [], 1, False, False, 77, 0, 1)
+
+    blame = blame_of_loss(worker, [], has_will=True, is_node_lost=True)
+
+    assert (blame.forgives, blame.failure.type) == (True, "WorkerEnded")
+    assert blame.failure.message.startswith("worker mitte/1 (process 77) was drained or recycled")

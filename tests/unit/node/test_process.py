@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rota.model.outcome import Kind, Outcome
 from rota.node.order import WorkerStart
 from rota.node.process import Ending, WorkerProcess
+from rota.node.remains import Remains, read_remains
 from rota.worker.order import WorkerOrder
 from tests.processes import is_running
 from tests.unit.node.waiting import until
@@ -60,6 +62,26 @@ async def test_what_it_was_running_and_its_last_lines_are_kept(tmp_path: Path) -
     assert ending.signal == signal.SIGSEGV
     assert "about to read where nothing is" in ending.last_lines
     assert process.table.running() == [b"sixteen bytes ok"]
+
+
+async def test_whoever_finds_a_forgiven_process_knows_that_it_ended_on_purpose(tmp_path: Path) -> None:
+    """Its supervisor may die before it has given back what it held: its jobs had run, and nobody is to blame."""
+    async with standin(tmp_path, "segfault") as process:
+        await process.ended()
+        process.wipe_table()
+
+    assert read_remains(str(tmp_path), "it") == Remains(frozenset(), [])
+
+
+async def test_the_will_of_a_process_outlives_its_forgiveness(tmp_path: Path) -> None:
+    """What it left to be settled is settled by whoever comes."""
+    async with standin(tmp_path, "segfault") as process:
+        await process.ended()
+        will = [Outcome(1, b"sixteen bytes ok", 1, Kind.FAILED)]
+        process.table.leave_will(will)
+        process.wipe_table()
+
+    assert read_remains(str(tmp_path), "it") == Remains(frozenset(), will)
 
 
 async def test_of_lines_without_end_the_end_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,6 +172,13 @@ def test_a_moved_job_says_why_it_moved(kind: str, says: str) -> None:
     assert says in reason
 
 
+def test_of_a_lost_node_nobody_claims_that_the_job_ran() -> None:
+    """Its running table may be gone with its machine: then all that it held count."""
+    lost = replace(FAILED, kind="crashed", failure=Failure("NodeLost", "nobody saw how"))
+
+    assert str(moved(lost)).startswith("Worker mitte/1 died while it held it: nobody saw how. It went back")
+
+
 def test_a_job_that_was_given_back_is_not_told_as_one_that_had_not_started() -> None:
     """Its worker was recycled or drained while it ran: neither the job nor the machine was at fault."""
     ended = Failure("WorkerEnded", "worker mitte/1 was recycled: a job in it overran its time limit.")
