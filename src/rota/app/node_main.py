@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sys
 from datetime import timedelta
 
@@ -38,6 +40,11 @@ WORKER = "rota.app.worker_main"
 OPEN_S = 30.0
 """A database server that starts together with its nodes is waited for as long as this."""
 
+CLOSE_S = 1.0
+"""For the store to let go of its file or server. One that is locked is left as if the process had been killed: what is
+committed stays, and what is not was given up before.
+"""
+
 
 def main() -> int:
     """Run a node's supervisor; return the exit code."""
@@ -71,6 +78,7 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
         Pruner(store, timedelta(days=order.retention_days), clock, telemetry),
         Sweeper(store, telemetry),
     ]
+    is_closed = False
     try:
         supervisor = Supervisor(
             order,
@@ -85,6 +93,14 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
             entropy=entropy,
             telemetry=telemetry,
         )
-        return await supervisor.run()
+        code = await supervisor.run()
     finally:
-        await store.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(store.close(), CLOSE_S)
+            is_closed = True
+    if not is_closed:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)  # Else the end of this process would wait for the thread that still closes.
+    return code

@@ -48,6 +48,8 @@ FAREWELL_S = 5.0
 """Until all that the workers held is released. A store that does not answer, such as a locked one, is not waited for any
 longer, nor told that the node ends: what is left, other nodes do, or the next start.
 """
+AT_ONCE_S = 2.0
+"""The same for a node that was told twice to end, once its workers are reaped."""
 TROUBLE_S = 1.0
 
 
@@ -258,9 +260,12 @@ class Supervisor:
                 task.cancel()
         crew.end_now("its node ends")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
-                for left in (shifts.reaped, shifts.gone, self._rescuer.drained):
-                    await left()
+            async with asyncio.timeout(FAREWELL_S) as end:
+                await shifts.reaped()
+                if self._is_over.is_set():
+                    end.reschedule(asyncio.get_running_loop().time() + AT_ONCE_S)
+                await shifts.gone()
+                await self._rescuer.drained()
                 return True
         return False
 
