@@ -16,6 +16,9 @@ from typing import Any, TextIO
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 
+_INDENT = "  "
+"""Before what does not fit beside the first column."""
+
 STATE_STYLES = {
     "waiting": "",
     "scheduled": "blue",
@@ -144,29 +147,37 @@ def width_of(stream: TextIO) -> int | None:
 
 
 def put_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> None:
-    """Write a table: no lines around it, so that it can be read, copied and cut by ``awk``."""
+    """Write a table: no lines around it, so that it can be read, copied and cut by ``awk``.
+
+    On a terminal that is too narrow for the columns that must be whole, the first stands on a line of its own.
+    """
     from rich.cells import cell_len, set_cell_size
 
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
     widths = [
         max([cell_len(column.title), *(cell_len(row[at].text) for row in cells)]) for at, column in enumerate(columns)
     ]
-    shown = fit(columns, widths, width_of(sys.stdout))
+    room = width_of(sys.stdout)
+    shown = fit(columns, widths, room)
+    lines = [("", shown)]
+    if room is not None and len(shown) > 1 and sum(width for _, width in shown) + 2 * (len(shown) - 1) > room:
+        rest = fit(columns[1:], widths[1:], room - len(_INDENT))
+        lines = [("", [(0, widths[0])]), (_INDENT, [(at + 1, width) for at, width in rest])]
 
-    def line(row: Sequence[Cell]) -> str:
+    def line(row: Sequence[Cell], indent: str, fitting: Sequence[tuple[int, int]]) -> str:
         parts = []
-        for at, width in shown:
+        for at, width in fitting:
             text = row[at].text
             if cell_len(text) > width:
                 text = set_cell_size(text, max(width - 1, 0)) + "…"
             pad = " " * (width - cell_len(text))
             styled = paint(text, row[at].style)
             parts.append(pad + styled if columns[at].is_number else styled + pad)
-        return "  ".join(parts).rstrip()
+        return (indent + "  ".join(parts)).rstrip()
 
-    put(line([Cell(column.title, "dim") for column in columns]))
-    for row in cells:
-        put(line(row))
+    for row in [[Cell(column.title, "dim") for column in columns], *cells]:
+        for indent, fitting in lines:
+            put(line(row, indent, fitting))
 
 
 def fit(columns: Sequence[Column], widths: Sequence[int], room: int | None) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from rota.cli.jobs import COLUMNS as JOB_COLUMNS
 from rota.cli.output import Cell, Column, OutputError, fit, paint, put, put_facts, put_json, put_json_lines, put_table
 
 TOKEN = Column("TOKEN", is_whole=True)
@@ -35,6 +36,36 @@ def test_a_token_is_never_cut() -> None:
     """Half of one is of no use."""
     assert fit(COLUMNS, [36, 60, 20, 10], 50) == [(0, 36), (1, 12)]
     assert fit((TOKEN,), [36], 10) == [(0, 36)]
+
+
+@pytest.mark.parametrize("room", [36, 40, 50, 56])
+def test_on_a_narrow_terminal_a_job_takes_two_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], room: int
+) -> None:
+    """A token stays whole to be copied, no line is broken by the terminal, and what belongs together stands together."""
+    monkeypatch.setattr("rota.cli.output.width_of", lambda _: room)
+    token = "01a21261-8304-731c-96a7-0ea0f796c967"
+    cells = {"TOKEN": token, "STATE": "scheduled", "TASK": "bake_all", "KEY": "mitte", "AGE": "3 min"}
+
+    put_table(JOB_COLUMNS, [[cells.get(column.title, "") for column in JOB_COLUMNS]] * 2)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[2], lines[4]) == ("TOKEN", token, token)
+    assert lines[1].startswith("  STATE      TASK      KEY")
+    assert lines[3].startswith("  scheduled  bake_all  mitte")
+    assert lines[3] == lines[5]
+    assert max(map(len, lines)) <= room
+
+
+def test_a_terminal_that_is_wide_enough_gets_a_line_a_job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two lines are for those who have no room."""
+    monkeypatch.setattr("rota.cli.output.width_of", lambda _: 57)
+
+    put_table(JOB_COLUMNS, [["0" * 36, "scheduled", "bake_all_of_it", *[""] * (len(JOB_COLUMNS) - 3)]])
+
+    assert capsys.readouterr().out.splitlines()[1] == f"{'0' * 36}  scheduled  bake_al…"
 
 
 def test_a_table_in_a_pipe_is_aligned_and_plain(capsys: pytest.CaptureFixture[str]) -> None:
