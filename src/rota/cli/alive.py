@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rota.cli.look import locks_of
 from rota.cli.words import count, span
 
 if TYPE_CHECKING:
     from rota.cli.open import Place
-    from rota.node.liveness import FileLocks
     from rota.store.port import Check, Membership, NodeRow, Store
 
 LOOK_S = 0.2
@@ -51,7 +51,7 @@ async def _who_is_gone(opened: Store, place: Place, there: Membership) -> tuple[
     """Return the nodes whose process has ended, and those elsewhere whose lease nobody renews."""
     import asyncio
 
-    locks = _locks_of(place)
+    locks = locks_of(place)
     ended = [node for node in there.nodes if locks is not None and locks.is_dead(node.proof)]
     unsure = {
         node.id: node
@@ -67,17 +67,6 @@ async def _who_is_gone(opened: Store, place: Place, there: Membership) -> tuple[
             number: node for number, node in unsure.items() if number in now and now[number].counter == node.counter
         }
     return ended, list(unsure.values())
-
-
-def _locks_of(place: Place) -> FileLocks | None:
-    """Return the locks of this host's processes; ``None`` where there are none to be seen."""
-    from rota.app.address import read_address
-    from rota.app.liveness import found_folder, locks_of
-    from rota.cli.open import config_of
-    from rota.runtime.clock import SystemClock
-
-    address, config = read_address(place.url), config_of(place)
-    return None if found_folder(address, config) is None else locks_of(address, SystemClock(), config)
 
 
 def _has_leases(place: Place) -> bool:

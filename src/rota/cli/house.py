@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rota.cli import options
 from rota.cli.facts import worker_facts
-from rota.cli.look import counts_of, dead_of, now_us
+from rota.cli.look import counts_of, is_alive, locks_of, now_us
 from rota.cli.open import place_of, run_with
 from rota.cli.output import Cell, Column, hint, put_json_lines, put_table, say
 from rota.cli.words import age, count, span
@@ -27,7 +27,8 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
     """
     place = place_of(store, app)
     there = run_with(place, lambda opened: opened.membership())
-    dead = dead_of(place, there)
+    locks = locks_of(place)
+    lives = {row.id: is_alive(locks, row.proof) for row in there.workers}
     counted = counts_of(place, there)
     nodes = {node.id: node for node in there.nodes}
     rows = sorted(there.workers, key=lambda row: row.name)
@@ -38,7 +39,7 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
                 nodes.get(row.node_id),
                 counted.get(row.id),
                 keeps_house=row.node_id == there.orchestrator,
-                is_alive=None if dead is None else row.id not in dead.workers,
+                is_alive=lives[row.id],
             )
             for row in rows
         )
@@ -65,7 +66,7 @@ def workers(as_json: options.Json = False, store: options.Store = None, app: opt
         node = nodes.get(row.node_id)
         leaves = row.is_draining or (node is not None and node.is_draining)
         state = Cell("draining", "yellow") if leaves else Cell("runs one alone", "blue") if row.is_alone else "works"
-        if dead is not None and row.id in dead.workers:
+        if lives[row.id] is False:
             state = Cell("dead", "red")
         since = age(row.registered_at, now)
         body.append(

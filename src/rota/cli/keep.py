@@ -12,7 +12,7 @@ import typer
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import check_facts
-from rota.cli.look import dead_of
+from rota.cli.look import is_alive, locks_of
 from rota.cli.open import config_of, place_of, require, run_with, with_store
 from rota.cli.output import hint, paint, put, put_json, put_json_lines
 from rota.cli.words import count, did_you_mean
@@ -208,11 +208,11 @@ def health(
     """
     place = place_of(store, app)
     there = run_with(place, lambda opened: opened.membership())
-    dead = dead_of(place, there)
+    locks = locks_of(place)
     asked = [row for row in there.nodes if node is None or row.name == node]
-    nodes = [row for row in asked if dead is None or row.id not in dead.nodes]
+    nodes = [row for row in asked if is_alive(locks, row.proof) is not False]
     names = {row.id for row in nodes}
-    at_work = [row for row in there.workers if row.node_id in names and (dead is None or row.id not in dead.workers)]
+    at_work = [row for row in there.workers if row.node_id in names and is_alive(locks, row.proof) is not False]
     says = ""
     if asked and not nodes:
         says = f"the process of {', '.join(row.name for row in asked)} has ended."

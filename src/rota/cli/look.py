@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rota.cli.describe import Description
     from rota.cli.open import Place
     from rota.model.token import TokenBytes
-    from rota.node.liveness import Dead
+    from rota.node.liveness import FileLocks
     from rota.store.port import Membership, Store
     from rota.worker.running import Counts
 
@@ -134,17 +134,30 @@ def _near_token(text: str, store: str | None, app: str | None) -> str:
     return f"Did you mean {' or '.join(near)}?" if near else ""
 
 
-def dead_of(place: Place, there: Membership) -> Dead | None:
-    """Return who of those on record has certainly ended; ``None`` if one look cannot tell on this engine."""
-    from rota.app.address import SQLITE, read_address
-    from rota.app.liveness import found_folder, liveness_of
+def locks_of(place: Place) -> FileLocks | None:
+    """Return the locks of this host's processes, which tell at once who has ended; ``None`` where none are to be seen."""
+    from rota.app import liveness
+    from rota.app.address import read_address
+    from rota.cli.open import config_of
+    from rota.errors import ConfigError
     from rota.runtime.clock import SystemClock
 
-    address = read_address(place.url)
-    if address.engine != SQLITE or not there.nodes or found_folder(address) is None:
+    address, config = read_address(place.url), config_of(place)
+    if liveness.found_folder(address, config) is None:
         return None
-    clock = SystemClock()
-    return liveness_of(address, clock).dead(there, clock.boot_ns())
+    try:
+        return liveness.locks_of(address, SystemClock(), config)
+    except ConfigError:  # A folder that nodes refuse proves nothing either.
+        return None
+
+
+def is_alive(locks: FileLocks | None, proof: str) -> bool | None:
+    """Whether who registered with this proof lives; ``None`` if one look cannot tell, such as of another host's."""
+    if locks is None:
+        return None
+    if locks.is_dead(proof):
+        return False
+    return True if locks.is_held(proof) else None
 
 
 def counts_of(place: Place, there: Membership) -> dict[int, Counts]:
