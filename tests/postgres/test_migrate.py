@@ -151,6 +151,21 @@ asyncio.run(migrate(sys.argv[1], schema=sys.argv[2]))
 """
 
 
+async def test_functions_of_another_rota_may_be_newer_or_older(server: PostgresServer, clock: ManualClock) -> None:
+    """Their name is a hash and says not which: whoever runs the older code must not be sent to bring the old ones back."""
+    schema = server.fresh_schema()
+    await migrate(server.url, schema=schema)
+    connection = await asyncpg.connect(server.url)
+    await connection.execute(f"UPDATE {schema}.migrations SET name = 'functions of others' WHERE no = 0")
+
+    with pytest.raises(SchemaVersionError, match=r"newest.* Run `rota migrate` .* Else: .*pip install --upgrade rota"):
+        await PostgresStore.open(server.url, clock=clock, schema=schema)
+    await connection.execute(f"DELETE FROM {schema}.migrations WHERE no = 0")
+    with pytest.raises(SchemaVersionError, match=r"functions are missing\. Run `rota migrate` \(with --app or --store"):
+        await PostgresStore.open(server.url, clock=clock, schema=schema)
+    await connection.close()
+
+
 async def test_a_newer_schema_is_refused_with_the_command_to_type(server: PostgresServer, clock: ManualClock) -> None:
     """By the store, by a migration and by a dry run alike; and nothing is changed."""
     schema = server.fresh_schema()

@@ -218,3 +218,32 @@ async def test_a_schema_that_cannot_be_made_is_asked_for(server: PostgresServer)
 
         with pytest.raises(StoreUnavailableError, match=f'CREATE SCHEMA "{name}" AUTHORIZATION'):
             await migrate(roles.url(roles.worker), schema=name)
+
+
+@pytest.mark.parametrize("right", [None, "USAGE", "CREATE"])
+async def test_who_may_not_fill_a_schema_is_told_who_owns_it(server: PostgresServer, right: str | None) -> None:
+    """What a role may not use is left out of its path without a word: all would be made as temporary tables, and be gone."""
+    async with two_roles(server) as roles:
+        if right:
+            await roles.as_owner(f"GRANT {right} ON SCHEMA {roles.schema} TO {roles.worker}")
+
+        with pytest.raises(
+            StoreUnavailableError, match=f"permission denied for schema .* as role {roles.owner}, which owns"
+        ):
+            await migrate(roles.url(roles.worker), schema=roles.schema)
+
+        temporary = "SELECT count(*) FROM pg_class WHERE relname = 'turns' AND relpersistence = 't'"
+        assert await roles.look.fetchval(temporary) == 0
+
+
+async def test_who_does_not_own_a_schema_is_told_who_does(server: PostgresServer) -> None:
+    """The role of the web server runs `rota migrate` by mistake."""
+    async with two_roles(server) as roles:
+        await migrate(roles.url(roles.owner), schema=roles.schema)
+        await roles.as_owner(grants(roles.schema, roles.worker))
+        await roles.as_owner(f"UPDATE {roles.schema}.migrations SET name = 'functions of old' WHERE no = 0")
+
+        with pytest.raises(
+            StoreUnavailableError, match=f"must be owner .* as role {roles.owner}, which owns the schema"
+        ):
+            await migrate(roles.url(roles.worker), schema=roles.schema)

@@ -28,6 +28,7 @@ from rota.store.statements import Step, load
 
 _LOCK = 7_001
 _UPGRADE = "Install a newer rota: `pip install --upgrade rota`."
+_MIGRATE = "Run `rota migrate` (with --app or --store, if ROTA_STORE does not name this store)."
 
 
 async def migrate(url: str, schema: str = "rota") -> list[str]:
@@ -94,17 +95,22 @@ async def check_version(server: Server) -> None:
     ours = len(migrations())
     if not found:
         raise SchemaVersionError(
-            f"{server.where} has no schema {server.schema!r} of rota yet. Run `rota migrate`.", found=0, needed=ours
+            f"{server.where} has no schema {server.schema!r} of rota yet. {_MIGRATE}", found=0, needed=ours
         )
     _refuse_newer(found, server.where)
     newest = max(found)
     says = ""
     if newest < ours:
-        says = f"has schema version {newest}; this code needs {ours}"
-    elif found.get(0) != functions_name():
-        says = f"has schema version {newest} with the functions of another rota; this one needs its own"
+        says = f"has schema version {newest}; this code needs {ours}. {_MIGRATE}"
+    elif 0 not in found:
+        says = f"has schema version {newest}, and its functions are missing. {_MIGRATE}"
+    elif found[0] != functions_name():
+        says = (
+            f"has schema version {newest} with the functions of another rota; this one needs its own. "
+            f"Is this the newest that is in use here? {_MIGRATE} Else: {_UPGRADE}"
+        )
     if says:
-        raise SchemaVersionError(f"{server.where} {says}. Run `rota migrate`.", found=newest, needed=ours)
+        raise SchemaVersionError(f"{server.where} {says}", found=newest, needed=ours)
 
 
 async def version_told(connection: asyncpg.Connection, schema: str) -> str:
@@ -126,17 +132,26 @@ async def _connected(url: str, schema: str) -> AsyncIterator[tuple[asyncpg.Conne
             try:
                 yield connection, server.where
             except asyncpg.InsufficientPrivilegeError as problem:
-                raise _denied(problem, schema, server.where) from problem
+                raise await _denied(problem, connection, schema, server.where) from problem
             except DRIVER_ERRORS as problem:
                 raise translated(problem, where=server.where, doing="migrate", writes=True) from problem
     finally:
         await server.close()
 
 
-def _denied(problem: asyncpg.InsufficientPrivilegeError, schema: str, where: str) -> StoreUnavailableError:
+async def _denied(
+    problem: asyncpg.InsufficientPrivilegeError, connection: asyncpg.Connection, schema: str, where: str
+) -> StoreUnavailableError:
+    owner = await connection.fetchval(
+        "SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = $1", schema
+    )
+    do = f"Come as role {owner}, which owns the schema"
+    if owner is None:
+        role = await role_of(connection)
+        do = f"Let the database's owner say `CREATE SCHEMA {quoted(schema)} AUTHORIZATION {quoted(role)};`"
     return StoreUnavailableError(
-        f"{where} refused: {problem.args[0]}. The step was not done, and left nothing. Let the database's owner say "
-        f"`CREATE SCHEMA {quoted(schema)} AUTHORIZATION <your role>`, or run what `rota migrate --sql` prints.",
+        f"{where} refused: {problem.args[0]}. The step was not done, and left nothing. {do}, or let it run what "
+        "`rota migrate --sql` prints.",
         store=where,
     )
 
@@ -153,7 +168,7 @@ async def _missing(connection: asyncpg.Connection, schema: str, where: str) -> l
     steps: list[Step] = []
     for number, (name, text) in migrations().items():
         if number not in found:
-            begin = path if found or steps else await _beginning(connection, schema) + path + _NOTES
+            begin = path if found or steps else await _beginning(connection, schema) + path
             note = f"INSERT INTO migrations (no, name) VALUES ({number}, {literal(name)});\n"  # noqa: S608
             steps.append(Step(name, f"{begin}{text.rstrip().removesuffix(';')};\n{note}"))
     if found.get(0) != functions_name():
@@ -167,16 +182,17 @@ async def _missing(connection: asyncpg.Connection, schema: str, where: str) -> l
     return steps
 
 
-_NOTES = (
-    "CREATE TABLE IF NOT EXISTS migrations (\n    no integer PRIMARY KEY,\n    name text NOT NULL,\n"
-    "    applied_at timestamptz NOT NULL DEFAULT now()\n);\n"
-)
-
-
 async def _beginning(connection: asyncpg.Connection, schema: str) -> str:
-    """Return what makes the schema: nothing if it is there, since even to ask for it needs a right on the database."""
+    """Return what makes the schema, unless it is there: even to ask for it needs a right on the database; and its first table.
+
+    The table by its full name: a path leaves out what this role may not use, and all tables would be made as temporary ones.
+    """
     is_there = await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema)
-    return "" if is_there else f"CREATE SCHEMA {quoted(schema)};\n"
+    made = "" if is_there else f"CREATE SCHEMA {quoted(schema)};\n"
+    return made + (
+        f"CREATE TABLE IF NOT EXISTS {quoted(schema)}.migrations (\n    no integer PRIMARY KEY,\n    name text NOT NULL,\n"
+        "    applied_at timestamptz NOT NULL DEFAULT now()\n);\n"
+    )
 
 
 async def _applied(connection: asyncpg.Connection, schema: str) -> dict[int, str]:
