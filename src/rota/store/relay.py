@@ -15,8 +15,9 @@ worker of whom nothing is known is told everything at once.
 The first wake-up for a worker goes on at once; those that come within a few milliseconds after it go together, since the kernel
 keeps but ten datagrams for a worker that is busy, and who may have missed one must look everywhere.
 
-It hears what was settled only while somebody of its node waits for that. Who begins to wait sends it an empty datagram, and it
-looks who there is; if that is lost, it looks with the next thing that it passes on.
+It hears what was settled only while somebody of its node waits for that, and in a large cluster of no slots but those that its
+workers want to be told of. Who begins to wait, or has other slots than before, sends it an empty datagram, and it looks who
+there is; if that is lost, it looks with the next thing that it passes on, or when its ear asks.
 
 When the relay is silent or gone nobody is stuck: a worker looks into all of its slots once a second anyway. What it passes on
 is what its own ear hears; when that has been lost, the first thing that comes is "look everywhere".
@@ -41,6 +42,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rota.errors import StoreReadOnlyError
+from rota.model.limits import SLOT_COUNT
 from rota.store.owners import Owners
 from rota.store.port import Wake, Woken
 from rota.store.wakes import Sockets, merged, parts_for
@@ -79,7 +81,7 @@ def relay(store: object, folder: str, node_id: int) -> Callable[[], None]:
 
 
 def tell_relay(sockets: Sockets) -> None:
-    """Tell a node's relay that somebody has begun to listen in its folder. Never raises; may be lost."""
+    """Tell a node's relay that somebody wants to hear something else than before. Never raises; may be lost."""
     with contextlib.suppress(OSError):
         sockets.send(Wake(), sockets.listeners().get(_NAME, ()))
 
@@ -119,6 +121,13 @@ class Relay:
     def has_waiters(self) -> bool:
         """Whether anybody who listened at the last look waits for a result."""
         return bool(self._listeners.get("wait"))
+
+    @property
+    def slots(self) -> Collection[int]:
+        """The slots of which somebody of this node wants to be told: all of them, if its workers are told to help others."""
+        self._look()
+        owners = self._owners
+        return range(SLOT_COUNT) if owners.names and owners.workers_about <= TOLD_LATER_MAX else owners.slots
 
     def pass_on(self, wake: Wake) -> None:
         """Pass a wake-up on: to whom it means now, or with those that come within a moment of the last; to others later."""

@@ -404,3 +404,18 @@ async def test_a_folder_may_lie_deep(tmp_path: Path, depth: int) -> None:
     await ears.until(lambda: bool(ears.heard["worker-1"]))
     relaying.close()
     ears.sockets.close()
+
+
+async def test_a_node_is_told_of_the_slots_of_its_workers_or_of_all_where_they_help(hall_of: MakeHall) -> None:
+    """In a large cluster one node is meant; but a queue that few serve is helped with by each of them."""
+    hall = hall_of({"worker-1": None, "worker-2": None})
+    nobody_knows = set(hall.relay.slots)
+    write_own(hall.folder, "worker-1", {1: range(10)})
+    write_own(hall.folder, "worker-2", {1: range(20, 30), 5: [7, 900]})
+    large = set(hall.relay.slots)
+    write_own(hall.folder, "worker-2", {1: range(20, 30), 5: range(100)})
+    few_serve_one = set(hall.relay.slots)
+
+    assert nobody_knows == set()
+    assert large == {*range(10), *range(20, 30), 900}
+    assert few_serve_one == set(range(1_024))

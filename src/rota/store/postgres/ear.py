@@ -25,7 +25,7 @@ from rota.errors import StoreError
 from rota.runtime.patience import store_pause_s
 from rota.store.port import Wake
 from rota.store.postgres.errors import DRIVER_ERRORS
-from rota.store.postgres.notices import EVERYTHING, read
+from rota.store.postgres.notices import EVERYTHING, read, settled_channel
 from rota.store.postgres.server import Server
 
 _log = logging.getLogger("rota.store.postgres")
@@ -107,8 +107,8 @@ class Ear:
                     async with asyncio.timeout_at(beat_at):
                         await self._is_retuned.wait()
                 except TimeoutError:
+                    tuned = await self._leave(connection, tuned)
                     async with asyncio.timeout(bounds.connect_s):
-                        tuned = await self._leave(connection, tuned)
                         await connection.execute("SELECT 1")
                     beat_at = now() + bounds.beat_s
         finally:
@@ -130,22 +130,32 @@ class Ear:
 
     async def _tune(self, connection: asyncpg.Connection, tuned: Set[str]) -> Set[str]:
         """Listen to what is wanted and new; then tell that something may have been missed. Returns all that is heard."""
+        schema = self._server.schema
+        first = {schema, settled_channel(schema)}
         new = self._channels() - tuned
-        async with asyncio.timeout(self._server.bounds.connect_s):
-            for channel in new:
-                await connection.add_listener(channel, self._take)
+        await self._listen_to(connection, new & first)
         # Asked once the ear is open: what comes later is heard.
-        if self._server.schema in new or (new and not tuned):
+        if schema in new or (new and not tuned):
             await self._tell_everything()
-        elif new:
+        elif new & first:
             self._heard(Wake(settled=None))
+        if new - first:
+            # A thousand at most, one by one; meanwhile what everybody is told is heard.
+            await self._listen_to(connection, new - first)
+            self._heard(Wake(woken=None))
         return tuned | new
+
+    async def _listen_to(self, connection: asyncpg.Connection, channels: Set[str]) -> None:
+        for channel in channels:
+            async with asyncio.timeout(self._server.bounds.connect_s):
+                await connection.add_listener(channel, self._take)
 
     async def _leave(self, connection: asyncpg.Connection, tuned: Set[str]) -> Set[str]:
         """Stop hearing what nobody wants any more. Returns what is left."""
         old = tuned - self._channels()
         for channel in old:
-            await connection.remove_listener(channel, self._take)
+            async with asyncio.timeout(self._server.bounds.connect_s):
+                await connection.remove_listener(channel, self._take)
         return tuned - old
 
     async def _look(self) -> None:

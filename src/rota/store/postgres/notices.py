@@ -4,7 +4,8 @@
      "c": [token, …], "s": [token, …] | null, "e": bool, "a": bool}
 
 ``r`` is "ready": nothing needs to be staged. Null is "look everywhere", from place ``p`` on: a notification holds 7,999
-bytes. What was settled goes over a channel of its own, since most who listen wait for no result.
+bytes. What was settled goes over a channel of its own, since most who listen wait for no result; and in a large cluster so does
+work in a slot, since one node is meant.
 """
 
 from __future__ import annotations
@@ -46,7 +47,16 @@ _decoder = msgspec.json.Decoder(_News)
 
 def settled_channel(schema: str) -> str:
     """Return the channel on which settled jobs are told, as ``tell_wakes.sql`` does; the rest is told on the schema's name."""
-    return f"{schema} settled".encode()[:_CHANNEL_BYTES_MAX].decode(errors="ignore")
+    return _cut(f"{schema} settled")
+
+
+def slot_channel(schema: str, slot: int) -> str:
+    """Return the channel on which a large cluster is told of work in one slot, as ``tell_wakes.sql`` does."""
+    return _cut(f"{schema} slot {slot}")
+
+
+def _cut(channel: str) -> str:
+    return channel.encode()[:_CHANNEL_BYTES_MAX].decode(errors="ignore")
 
 
 def read(text: str) -> Wake:

@@ -21,7 +21,7 @@ from rota.model.limits import WAITING_JOBS_MAX
 from rota.runtime.clock import Clock
 from rota.runtime.entropy import Entropy
 from rota.store.owners import Own
-from rota.store.port import Wake
+from rota.store.port import Membership, Wake
 from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.claims import PostgresClaims
 from rota.store.postgres.foreign import PostgresForeign
@@ -92,6 +92,12 @@ class PostgresStore(PostgresForeign, PostgresClaims, PostgresMembers, PostgresRe
         """Return the numbers of these queues and tasks, giving new ones where needed."""
         await self._names.learn(queues, tasks)
         return numbers_of(queues, self._names.queues), numbers_of(tasks, self._names.tasks)
+
+    async def membership(self, known: Membership | None = None) -> Membership:
+        """Return everyone who is open, at one moment; see the port. Tells the ear how large the cluster is."""
+        seen = await super().membership(known)
+        self._wakes.note_workers(len(seen.workers))
+        return seen
 
     def listen(self, name: str, heard: Callable[[Wake], None]) -> Callable[[], None]:
         """Call ``heard`` on the running event loop for each wake-up; returns what ends it."""

@@ -1,9 +1,12 @@
 """Wake-ups through LISTEN and NOTIFY: one connection that listens a node, and for every other process that wants to hear.
 
     a function's pg_notify ──commit──▶ channel = schema ──▶ ear ──▶ listeners of this process
-                                 └───▶ channel "… settled" ──┘└──▶ relay ──▶ workers of this node, the slot's owner first
+                                 ├───▶ channel "… settled" ──┤└──▶ relay ──▶ workers of this node, the slot's owner first
+                                 └───▶ channel "… slot 517" ─┘
 
-What was settled goes over a channel of its own, to which an ear listens while somebody behind it waits for a result. Statements
+What was settled goes over a channel of its own, to which an ear listens while somebody behind it waits for a result. While more
+than 40 workers are open, so does work in one slot: of twenty nodes one is meant. An ear listens to the channels of the slots
+that somebody behind it wants to be told of, from 36 workers on, so that it does so before anybody tells them there. Statements
 notify by themselves, in their own transaction: what was not committed wakes nobody. When the connection was lost, each
 listener is told to look everywhere, since nobody knows what it missed; and so when it begins to listen.
 
@@ -12,6 +15,7 @@ Invariants, each with the test that holds it:
     It listens again by itself, and says "look everywhere".      tests/postgres/test_listen.py
     A commit sends one notification a channel.                   tests/postgres/test_listen.py
     A settle is heard where somebody waits, and nowhere else.    tests/postgres/test_listen_settled.py
+    In a large cluster a slot's owner is told, and few others.   tests/postgres/test_listen_slots.py
     Without LISTEN, and without the relay, all is found.         tests/postgres/test_pooler.py, test_listen.py
 """
 
@@ -30,10 +34,14 @@ from rota.store.owners import Own, write_own
 from rota.store.port import Wake
 from rota.store.postgres.ear import Ear
 from rota.store.postgres.errors import DRIVER_ERRORS
-from rota.store.postgres.notices import EVERYTHING, settled_channel, written
+from rota.store.postgres.notices import EVERYTHING, settled_channel, slot_channel, written
 from rota.store.postgres.server import Server
 from rota.store.relay import Relay, tell_relay
 from rota.store.wakes import Heard, Sockets, parts_for
+
+_LARGE: Final = 36
+"""From so many open workers on an ear listens by slot. A little sooner than ``tell_wakes.sql`` tells by slot, which does not
+know who has heard of the last ones that joined."""
 
 _NOTHING: Final = Wake()
 
@@ -56,6 +64,8 @@ class PostgresWakes:
         self._relay: Relay | None = None
         self._ear = Ear(server, self._pass_on, self._channels, self._has_workers)
         self._told: set[asyncio.Task[None]] = set()
+        self._own: dict[str, Own] = {}
+        self._is_large = False
 
     def listen(self, name: str, heard: Heard) -> Callable[[], None]:
         """Call ``heard`` on the running event loop for each wake-up that concerns this name; returns what ends it."""
@@ -70,6 +80,7 @@ class PostgresWakes:
 
         def end() -> None:
             self._listeners.pop(mark, None)
+            self._own.pop(name, None)
             self._rest()
 
         return end
@@ -91,6 +102,19 @@ class PostgresWakes:
         """Tell the node's relay which slots are a listener's own, so that it hears of them first."""
         if self._hall is not None:
             write_own(self._hall, name, own)
+        if self._relayed is not None:
+            tell_relay(self._relayed)
+        self._own[name] = own
+        if self._listeners:
+            self._ear.retune()
+
+    def note_workers(self, count: int) -> None:
+        """Take how many workers are open in the whole cluster."""
+        is_large = count >= _LARGE
+        if is_large != self._is_large:
+            self._is_large = is_large
+            if self._relay is not None or self._listeners:
+                self._ear.retune()
 
     def tell(self, wake: Wake) -> None:
         """Send a wake-up to every listener. Never blocks, never raises; may be lost.
@@ -144,6 +168,12 @@ class PostgresWakes:
             channels.add(self._server.schema)
         if "wait" in kinds or (self._relay is not None and self._relay.has_waiters):
             channels.add(settled_channel(self._server.schema))
+        if self._is_large:
+            own = [self._own[name] for name, _ in self._listeners if name in self._own]
+            slots = {slot for queues in own for each in queues.values() for slot in each}
+            if self._relay is not None:
+                slots.update(self._relay.slots)
+            channels.update(slot_channel(self._server.schema, slot) for slot in slots)
         return channels
 
     def _has_workers(self) -> bool:
