@@ -93,12 +93,21 @@ async def test_what_is_no_connection_is_named(bakery: Opener) -> None:
             (sqlalchemy.ext.asyncio.create_async_engine(url), r"sqlalchemy AsyncEngine, .*engine\.begin\(\)"),
             (sqlalchemy.orm.sessionmaker(engine), r"sqlalchemy sessionmaker, .*makes sessions"),
             (psycopg_connection.cursor(), r"psycopg Cursor, .*\.connection"),
+            (raw := engine.raw_connection(), r"sqlalchemy _ConnectionFairy, .*raw connection: .*\.driver_connection"),
         ):
             with pytest.raises(
                 UnfitConnectionError, match=rf"connection= is a {says}.*Accepted are an asyncpg"
             ) as caught:
                 here.bake.options(connection=wrong)  # type: ignore[arg-type]
             assert caught.value.code == "ROTA-109"
+        here.bake.options(connection=raw.driver_connection).submit("a")
+        raw.rollback()
+        assert await here.count("live") == 0
+        here.bake.options(connection=raw.driver_connection).submit("a")
+        raw.commit()
+        assert await here.count("live") == 1
+        raw.close()
+        engine.dispose()
         psycopg_connection.close()
         memory.close()
 
@@ -240,6 +249,24 @@ async def test_a_connection_that_is_in_use_says_so(bakery: Opener) -> None:
 
         await here.look.execute("SELECT pg_advisory_unlock(1)")
         await waiting
+
+
+async def test_prepared_statements_behind_a_pooler_are_the_callers_to_switch_off(bakery: Opener) -> None:
+    """The pooler gives the next transaction to another session, which has not prepared what this one did."""
+    async with bakery() as here, arrived(here, "asyncpg") as customer:
+        await customer.begins()
+        await customer.submits(here.bake, "a")
+        await customer.commits()
+        await customer.does("DEALLOCATE ALL")
+        await customer.begins()
+
+        with pytest.raises(
+            UnfitConnectionError, match=r"statement_cache_size=0 .*Nothing was written\. Your transaction"
+        ):
+            await customer.submits(here.bake, "b")
+        await customer.rolls_back()
+
+        assert await here.count("live") == 1
 
 
 async def test_a_transaction_that_may_only_read_says_so(bakery: Opener) -> None:

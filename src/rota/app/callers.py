@@ -240,6 +240,11 @@ _HINTS: Final = (
     ("sqlalchemy.orm", ("sessionmaker",), " It makes sessions: give one of them."),
     ("sqlalchemy.ext.asyncio", ("async_sessionmaker",), " It makes sessions: give one of them."),
     ("psycopg", ("Cursor", "AsyncCursor"), " It is a cursor: give its `.connection`."),
+    (
+        "sqlalchemy",
+        ("PoolProxiedConnection",),
+        " It is a raw connection: give the Connection or Session that it is of; on psycopg its `.driver_connection` will do.",
+    ),
 )
 
 

@@ -192,6 +192,12 @@ def failure(
         return _lost(how, jobs, where, commits_at_once=commits_at_once)
     if not isinstance(state, str):
         return UnfitConnectionError(f"connection= cannot be used now: {says}. {_NOTHING}")
+    if state in ("26000", "42P05"):
+        says += ". It keeps prepared statements, and a pooler gives every transaction another session: make it with "
+        says += "statement_cache_size=0 (asyncpg) or prepare_threshold=None (psycopg)"
+        return UnfitConnectionError(
+            f"connection= cannot be used: {says}. {_NOTHING}{'' if commits_at_once else _FAILED}"
+        )
     error = translated(problem, where=where, doing="submit", writes=True)
     if not commits_at_once:
         error.message += _FAILED
