@@ -158,6 +158,8 @@ class Observer:
     def _close_node(self, process: Process, reply: bool, node: int, counter: int) -> None:
         self._world.counts["seen node closed" if reply else "seen close lost"] += 1
         who = self._nodes.get(node)
+        if who is process and not reply:
+            self._world.kept_open[process.pid] = node
         if reply and who is not None and who is not process:
             self._world.saw(NodeClosed(at=self._world.now_ns, node=who.seen, is_alive=who.is_alive, by=process.seen))
             self._world.counts["seen living node closed"] += who.is_alive

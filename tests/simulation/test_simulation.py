@@ -21,15 +21,12 @@ REGRESSIONS = [
     (491, "lease"),  # A job given back twice, and run in between: the second was called stale. store/sqlite/settling.py
     (5211, "lease"),  # A call of a dead process registered a node long after all was healed. tests/simulation/line.py
     (5820, "locks"),  # A deploy of old code that came after the heal. tests/simulation/chaos.py
-    (
-        7429,
-        "lease",
-    ),  # A node that ended in good order left its row open, since a renewal was on its way. node/supervisor.py
-    (21099, "lease"),  # A worker killed after it was refused and before it knew. tests/simulation/loop.py
+    (65, "lease"),  # A node that ended left its row open, since a renewal was on its way. node/supervisor.py
+    (1448, "lease"),  # A worker killed after it was refused and before it knew. tests/simulation/loop.py
     (1000834, "lease"),  # Two submitters, and a job for one of them. tests/simulation/people.py
     (1002574, "locks"),  # A process stopped in a call that it sent before the heal. tests/simulation/line.py
-    (1003857, "lease"),  # Condemned with its machine, before the claim was answered. tests/checkers/blame.py
-    (2450, "lease"),  # A settle repeated after its job had been reopened: recognised, and not recorded again.
+    (2036, "lease"),  # Condemned with its machine, before the claim was answered. tests/checkers/blame.py
+    (323, "lease"),  # A settle repeated after its job had been reopened: recognised, and not recorded again.
     (1021560, "lease"),  # An outage while a supervisor registers: it looked before and after. node/registrar.py
     (200220, "lease"),  # Claimed again while the worker looked what it holds, and taken for settled. settle/settler.py
     (211025, "lease"),  # A disk full for less than half a lease, and then a node cut off. tests/checkers/lease_kept.py

@@ -39,6 +39,7 @@ class Process(Owner):
         at_wake: What is called when it goes on after a pause, or dies in it.
         ears: What ends its listening.
         strands: Its threads.
+        told_last: What it has told of last.
     """
 
     def __init__(self, world: World, kind: str, name: str, machine: Machine, parent: Process | None) -> None:
@@ -54,6 +55,7 @@ class Process(Owner):
         self.at_wake: list[Callable[[], None]] = []
         self.ears: list[Callable[[], None]] = []
         self.strands: list[Any] = []
+        self.told_last = ""
         self.entropy = SeededEntropy(f"{world.plan.seed}/{self.seen}", machine)
         self.telemetry = Telemetry([lambda event, fields: world.told(self, event, fields)])
         if parent is not None:
@@ -66,6 +68,7 @@ class World:
     Attributes:
         story: What happened, in lines for people; ``None`` when nobody reads it.
         is_rough: Whether there are faults at this moment.
+        kept_open: By process, the node whose own row it was not let close, since its lease had been renewed meanwhile.
     """
 
     def __init__(self, plan: Plan, database: Database, *, tells: bool) -> None:
@@ -84,6 +87,7 @@ class World:
         self.tables: dict[str, SimTable] = {}
         self.database = database
         self.incarnations: dict[int, Process] = {}
+        self.kept_open: dict[int, int] = {}
         self._pids = _FIRST_PID
 
     @property
@@ -246,8 +250,17 @@ class World:
             # An empty claims row is left for a while when the guard of a blocked loop gave its jobs back.
             if event == "store.swept" and (fields["keys_without_head"] or fields["jobs_of_closed_workers"]):
                 self.fail("the sweep finds nothing", f"{process.seen}: {dict(fields)}")
+            if event == "supervisor.ended" and process.told_last != "store.lost":
+                self._look_whether_closed(process)
+            process.told_last = event
             if self.story is not None:
                 self.tell(process, event, **{name: value for name, value in fields.items() if name != "pid"})
+
+    def _look_whether_closed(self, process: Process) -> None:
+        """Whoever said farewell, and was answered, leaves no open row: its name would be taken for a whole lease."""
+        node = self.kept_open.get(process.pid)
+        if node and self.database.one("SELECT count(*) FROM nodes WHERE id = ? AND closed_at IS NULL", node):
+            self.fail("who ends in good order closes its row", f"{process.seen} left that of node {node} open")
 
     def tell(self, who: Owner | str, what: str, **facts: Any) -> None:
         """Add a line to the story."""
