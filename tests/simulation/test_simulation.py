@@ -30,8 +30,8 @@ REGRESSIONS = [
     (1021560, "lease"),  # An outage while a supervisor registers: it looked before and after. node/registrar.py
     (200220, "lease"),  # Claimed again while the worker looked what it holds, and taken for settled. settle/settler.py
     (211025, "lease"),  # A disk full for less than half a lease, and then a node cut off. tests/checkers/lease_kept.py
-    (213714, "lease"),  # The same.
-    (214706, "lease"),  # An outage of an eighth of a second, between two looks. tests/simulation/chaos.py
+    (10354, "lease"),  # The same.
+    (48551, "lease"),  # An outage of an eighth of a second, between two looks. tests/simulation/chaos.py
 ]
 """Seeds that showed a fault, of rota or of the simulation, and which."""
 
