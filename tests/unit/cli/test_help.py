@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from tests.integration.cli.shop import Said, WarmRota
 
 COMMANDS = (
     "run", "submit", "status", "wait", "jobs", "job", "retry", "cancel", "pause", "resume", "queues", "workers", "ring",
@@ -23,66 +27,76 @@ finally:
 """
 
 
-def rota(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", REPORT, *words], capture_output=True, text=True, check=False)
+Rota = Callable[..., Said]
 
 
-def loaded(done: subprocess.CompletedProcess[str]) -> set[str]:
+@pytest.fixture(scope="module")
+def rota(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rota]:
+    """Call `rota`, in a process that has loaded it already."""
+    folder = tmp_path_factory.mktemp("warm")
+    warm = WarmRota(folder)
+    yield lambda *words: warm.call(words, folder, dict(os.environ), "")
+    warm.close()
+
+
+def loaded(*words: str) -> set[str]:
+    """Return what a cold `rota` has loaded by the end of a call."""
+    done = subprocess.run([sys.executable, "-c", REPORT, *words], capture_output=True, text=True, check=False)
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
 @pytest.mark.parametrize("words", [("--help",), ("jobs", "--help"), ("run", "--help"), ("--version",), ("jbos",)])
 def test_help_loads_nothing_that_help_does_not_need(words: tuple[str, ...]) -> None:
     """Help must be there at once; a database driver takes longer to load than a page takes to read."""
-    assert loaded(rota(*words)) & HEAVY == set()
+    assert loaded(*words) & HEAVY == set()
 
 
 @pytest.mark.parametrize("words", [("--help",), ("jobs", "--help"), ("run", "shop:app", "-h")])
 def test_help_does_not_load_what_only_parsing_needs(words: tuple[str, ...]) -> None:
     """Newer typers parse by a library that takes a tenth of a second to load: as long as all of the help."""
-    assert "pydantic" not in loaded(rota(*words))
+    assert "pydantic" not in loaded(*words)
 
 
-def test_a_help_word_may_be_an_options_value() -> None:
+def test_a_help_word_may_be_an_options_value(rota: Rota) -> None:
     """A key may be called anything."""
     done = rota("jobs", "--key", "-h", "--store", "/nowhere/rota.db")
 
-    assert done.stdout == ""
-    assert "there is no store at /nowhere/rota.db" in done.stderr
+    assert done.out == ""
+    assert "there is no store at /nowhere/rota.db" in done.err
 
 
-def test_the_help_lists_every_command_and_exit_code() -> None:
+def test_the_help_lists_every_command_and_exit_code(rota: Rota) -> None:
     """Whoever reads it needs no other page to begin."""
     done = rota("--help")
 
-    assert done.returncode == 0
-    assert [name for name in COMMANDS if f"\n  {name} " not in done.stdout] == []
+    assert done.code == 0
+    assert [name for name in COMMANDS if f"\n  {name} " not in done.out] == []
     assert [
         code
         for code in ("0", "1", "2", "3", "4", "69", "70", "75", "78", "124", "130")
-        if f"\n  {code} " not in done.stdout
+        if f"\n  {code} " not in done.out
     ] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_examples_and_fits_eighty_columns(command: str) -> None:
+def test_every_command_has_examples_and_fits_eighty_columns(rota: Rota, command: str) -> None:
     """An example is read before anything else."""
     done = rota(command, "--help")
 
-    assert done.returncode == 0
-    assert f"\nExamples\n  rota {command}" in done.stdout
-    about = done.stdout.partition("\nExamples\n")[0]
+    assert done.code == 0
+    assert f"\nExamples\n  rota {command}" in done.out
+    about = done.out.partition("\nExamples\n")[0]
     assert [line for line in about.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("sttus", "status"), ("worker", "workers"), ("job_s", "jobs")])
-def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str) -> None:
+def test_a_mistyped_command_gets_a_suggestion(rota: Rota, typed: str, meant: str) -> None:
     """Usage errors are 2, and say what was probably meant."""
     done = rota(typed)
 
-    assert done.returncode == 2
-    assert meant in done.stderr.splitlines()[0]
-    assert done.stdout == ""
+    assert done.code == 2
+    assert meant in done.err.splitlines()[0]
+    assert done.out == ""
 
 
 @pytest.mark.parametrize(
@@ -96,24 +110,24 @@ def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str) -> None:
         (("--store", "shop.db", "jobs"), "Options stand behind the command. rota --help shows how it is written."),
     ],
 )
-def test_a_wrong_command_line_says_what_is_right(words: tuple[str, ...], says: str) -> None:
+def test_a_wrong_command_line_says_what_is_right(rota: Rota, words: tuple[str, ...], says: str) -> None:
     """The next thing to type is there, and not to be searched for."""
     done = rota(*words)
 
-    assert done.returncode == 2
-    assert says in done.stderr.partition("\n[")[0]
+    assert done.code == 2
+    assert says in done.err
 
 
-def test_a_bare_rota_shows_the_help_and_is_no_success() -> None:
+def test_a_bare_rota_shows_the_help_and_is_no_success(rota: Rota) -> None:
     """A script whose variable is empty must not go on as if something had been done."""
     done = rota()
 
-    assert done.returncode == 2
-    assert done.stdout.startswith("Usage  rota COMMAND")
+    assert done.code == 2
+    assert done.out.startswith("Usage  rota COMMAND")
 
 
-def test_the_version_is_the_package_s() -> None:
+def test_the_version_is_the_package_s(rota: Rota) -> None:
     """What a report of a fault begins with."""
     from importlib.metadata import version
 
-    assert rota("--version").stdout == f"rota {version('rota')}\n"
+    assert rota("--version").out == f"rota {version('rota')}\n"
