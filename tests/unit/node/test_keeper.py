@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -35,7 +36,9 @@ Noted = Callable[[str], list[int]]
 
 
 @pytest.fixture
-def keep(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> Callable[[str], subprocess.Popen[bytes]]:
+def keep(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]], noted: Noted
+) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start a keeper whose supervisor behaves as said; pids are noted in ``pids``."""
 
     def start(behaviour: str, **settings: str) -> subprocess.Popen[bytes]:
@@ -46,7 +49,12 @@ def keep(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> Callable[[st
         started.append(process)
         return process
 
-    return start
+    yield start
+
+    # One that is stopped would not hear that its keeper is killed now, and stay for ever.
+    for supervisor in noted("pids"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(supervisor, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
