@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,13 +120,14 @@ def doctor(as_json: options.Json = False, store: options.Store = None, app: opti
       rota doctor --json | jq 'select(.level != "ok")'
     """
     from rota.cli.alive import look_at_leases
+    from rota.cli.waiting import look_at_waiting
     from rota.store.port import Check
 
     place = place_of(store, app)
 
     async def look(opened: Store) -> list[Check]:
         checks = [Check("store", "ok", f"{opened.url} ({place.source})"), *await opened.doctor()]
-        checks += [*await look_at_leases(opened, place), *await _look_at_queues(opened)]
+        checks += [*await look_at_leases(opened, place), *await look_at_waiting(opened)]
         return [*checks, *await _look_at_nodes(opened, place)]
 
     checks = run_with(place, look)
@@ -137,32 +137,6 @@ def doctor(as_json: options.Json = False, store: options.Store = None, app: opti
         _put_checks(checks)
     if broken := [check.name for check in checks if check.level == "error"]:
         stop(Exit.UNAVAILABLE, f"{count(len(broken), 'error')}: {', '.join(broken)}.")
-
-
-async def _look_at_queues(opened: Store) -> list[Check]:
-    """Look whether somebody serves the queues in which jobs wait; nothing where that cannot be read."""
-    from rota.errors import StoreError
-    from rota.store.port import Check
-
-    try:
-        waiting = [row for row in await opened.queues() if row.waiting and not row.is_paused]
-        workers = [worker for worker in (await opened.membership()).workers if not worker.is_alone]
-    except StoreError:  # What the store lacks has been said.
-        return []
-    if waiting and not workers:
-        says = f"{count(sum(row.waiting for row in waiting), 'job')} waiting, and no worker is there"
-        return [Check("queues", "note", says, "Start a node: rota run MODULE:APP")]
-    served = {queue for worker in workers for queue in worker.queues}
-    return [
-        Check(
-            "queues",
-            "warning",
-            f"{count(row.waiting, 'job')} waiting in queue {row.name!r}, which no worker serves",
-            f"Start a node that does: rota run MODULE:APP -q {shlex.quote(row.name)}",
-        )
-        for row in waiting
-        if row.name not in served
-    ] or [Check("queues", "ok", "every queue in which jobs wait is served, or paused")]
 
 
 async def _look_at_nodes(opened: Store, place: Place) -> list[Check]:

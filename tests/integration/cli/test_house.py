@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.contract.shop import Shop
 from tests.integration.cli.shop import Folder
 
 
@@ -90,3 +91,22 @@ def test_the_doctor_names_queues_that_nobody_serves(shop: Folder) -> None:
     assert served["says"] == "1 job waiting in queue 'oven s', which no worker serves"
     assert served["advice"].endswith("rota run MODULE:APP -q 'oven s'")
     assert (nobody["level"], nobody["says"]) == ("note", "1 job waiting, and no worker is there")
+
+
+def test_the_doctor_names_tasks_that_nobody_knows(shop: Folder) -> None:
+    """A renamed task, or a deploy half done: its jobs wait for ever, and everything else is well."""
+    known = [one["level"] for one in shop.rota("doctor", "--json").objects if one["check"] == "tasks"]
+    shop.seed(a_job_of_old_code)
+
+    (said,) = [one for one in shop.rota("doctor", "--json").objects if one["check"] == "tasks"]
+
+    assert known == ["ok"]
+    assert said["level"] == "warning"
+    assert said["says"] == "1 job of task 'old name' waiting in queue 'ovens', of which no worker knows that task"
+    assert said["advice"].endswith("rota jobs --state waiting --task 'old name'")
+    assert shop.rota("doctor").err.endswith("to look at.\n")
+
+
+async def a_job_of_old_code(shop: Shop) -> dict[str, bytes]:
+    """Submit one of a task that was renamed meanwhile."""
+    return {"orphan": await shop.submit_one(shop.job(task="old name"))}

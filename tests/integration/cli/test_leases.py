@@ -1,4 +1,4 @@
-"""What `rota doctor` says of nodes that should be there, on PostgreSQL."""
+"""What `rota doctor`, `health` and `workers` say of nodes that should be there, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -74,6 +74,25 @@ def test_whose_lock_lies_here_is_known_to_have_ended_before_its_lease_runs_out(
     assert (health["healthy"], health["nodes"], health["workers"]) == (True, ["elsewhere"], 1)
     assert workers == {"gone/1": False, "elsewhere/1": None}
     assert [line.split()[-1] for line in told[1:]] == ["works", "dead"]
+
+
+def test_the_doctor_names_a_task_that_nobody_knows_there_too(empty: Folder, server: PostgresServer) -> None:
+    """A renamed task, and behind it more than are all looked at."""
+    schema = server.fresh_schema()
+    place = {"ROTA_STORE": server.url, "ROTA_SCHEMA": schema}
+
+    async def a_deploy_half_done(shop: Shop) -> None:
+        await shop.worker("mitte/1")
+        await shop.submit_one(shop.job(task="old name"))
+        for _ in range(3):
+            shop.clock.advance(1)
+            await shop.store.submit([shop.job() for _ in range(200)])
+
+    asyncio.run(_done(server.url, schema, a_deploy_half_done))
+    (found,) = [one for one in empty.rota("doctor", "--json", **place).objects if one["check"] == "tasks"]
+
+    assert found["level"] == "warning"
+    assert found["says"].startswith("at least 1 job of task 'old name' waiting in queue 'ovens', of which no worker")
 
 
 def a_worker(name: str, node_id: int, proof: str) -> NewWorker:
