@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
-from rota.errors import StoreError
+from rota.errors import OutcomeUnknownError, StoreError
 from rota.model.job import ClaimedJob, NewJob
 from rota.model.slot import hash16
 from rota.model.state import State
@@ -74,6 +75,12 @@ async def said(url: str, name: str) -> Check:
     return check
 
 
+def a_job(entropy: SystemEntropy) -> NewJob:
+    """Return a job that nobody has seen."""
+    token = entropy.token()
+    return NewJob(token, OVENS, BAKE, b"{}", hash16(None, token), is_fresh=True)
+
+
 class Counter:
     """Submits one job after the other, and remembers which were accepted."""
 
@@ -86,8 +93,7 @@ class Counter:
 
     async def _submit(self) -> None:
         while self._is_open:
-            token = self._entropy.token()
-            job = NewJob(token, OVENS, BAKE, b"{}", hash16(None, token), is_fresh=True)
+            job = a_job(self._entropy)
             while True:
                 try:
                     await send(self._store, [job], asyncio.sleep)
@@ -95,7 +101,7 @@ class Counter:
                     await asyncio.sleep(0.02)
                 else:
                     break
-            self.accepted.append(token)
+            self.accepted.append(job.token)
 
     async def grows(self, by: int = 200) -> None:
         """Return when so many more have been accepted."""
@@ -146,6 +152,55 @@ async def test_nothing_accepted_is_lost_in_a_fail_over() -> None:
         await everything_is_done(worker)
         assert await store.finished_counts() == {State.SUCCEEDED: len(counter.accepted)}
         await store.close()
+
+
+async def test_what_no_standby_has_is_not_called_accepted() -> None:
+    """P1. When the wait for a standby is cut short the job is there to see, and lost with this server: to send it again must
+    wait for the standby too, and not find that all is done already."""
+    primary = own_server_or_skip(is_durable=False)
+    try:
+        await migrate(primary.url, schema=SCHEMA)
+        store = await PostgresStore.open(primary.url, schema=SCHEMA, bounds=Bounds(call_s=2.0))
+        entropy = SystemEntropy(SystemClock())
+        await store.submit([a_job(entropy)])
+        await stands_by(primary, "nobody")
+        job = a_job(entropy)
+
+        for attempt in (job, replace(job, is_fresh=False)):
+            with pytest.raises(OutcomeUnknownError):
+                await store.submit([attempt])
+
+        assert await store.states([job.token]) == {job.token: State.WAITING}
+        await stands_by(primary, "")
+        assert (await store.submit([replace(job, is_fresh=False)])).duplicates == {job.token}
+        await store.close()
+    finally:
+        primary.stop()
+
+
+async def stands_by(primary: PostgresServer, names: str) -> None:
+    """Name the standbys that every commit is to wait for, none of which is there; return when it does."""
+    connection = await asyncpg.connect(primary.url)
+    await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+    await connection.execute("SELECT pg_reload_conf()")
+    async with asyncio.timeout(PATIENCE_S):
+        while await waits_for_standbys(primary, connection) != bool(names):
+            pass
+    await connection.close()
+
+
+async def waits_for_standbys(primary: PostgresServer, look: asyncpg.Connection) -> bool:
+    """Whether a commit that is made now waits."""
+    other = await asyncpg.connect(primary.url)
+    pid = other.get_server_pid()
+    commit = asyncio.create_task(other.execute("SELECT pg_logical_emit_message(true, 'test', '')"))
+    waits = False
+    while not (commit.done() or waits):
+        await asyncio.sleep(0.005)
+        waits = await look.fetchval("SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $1", pid) or False
+    other.terminate()
+    await asyncio.gather(commit, return_exceptions=True)
+    return waits
 
 
 async def held(store: PostgresStore, worker: Worker) -> dict[bytes, int]:

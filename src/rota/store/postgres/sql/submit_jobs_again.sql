@@ -85,5 +85,10 @@ BEGIN
     )
     SELECT array_agg(w.queue_id), array_agg(w.slot), array_agg(w.place) INTO woken_queues, woken_slots, woken_places FROM w;
     PERFORM tell_wakes(woken_queues, woken_slots, woken_places, NULL);
+    IF cardinality(duplicates) > 0 THEN
+        -- The commit that wrote them may have been cut short while it waited for a synchronous standby: everybody sees them, and
+        -- a fail-over loses them. One that has written nothing would not wait for the standby; this one does, for both.
+        PERFORM pg_logical_emit_message(true, 'rota', '');
+    END IF;
 END
 $$;

@@ -4,7 +4,7 @@
 -- Takes    p_now bigint · p_skew_ms bigint · the job's columns
 -- Returns  text: done; duplicate (it was there already, and nothing was done); reused (the token has another task, payload or
 --          key); skewed (its own time is too far from now); snapshot (the transaction looks at an old snapshot, in which a job
---          that was settled meanwhile cannot be seen). Only after done has anything been written.
+--          that was settled meanwhile cannot be seen). Only after done has anything been written of the job.
 -- Locks    its own new row. Waits for a transaction that is inserting or removing the same token.
 -- Plan     Index Scan using live_pkey and finished_pkey
 -- Twin     store/sqlite/sql/insert_job.sql and store/sqlite/sql/same_job.sql; tests/postgres/test_transactional.py runs it.
@@ -49,6 +49,8 @@ BEGIN
      LIMIT 1;
     IF FOUND THEN
         DELETE FROM live WHERE token = p_token AND new_place IS NOT NULL;
+        -- So that this commit waits for a synchronous standby, which the one that wrote the job may not have done to its end.
+        PERFORM pg_logical_emit_message(true, 'rota', '');
         RETURN CASE WHEN (known.task_id, known.key, known.payload) IS DISTINCT FROM (p_task, p_key, p_payload) THEN 'reused'
                     ELSE 'duplicate' END;
     ELSIF new_place IS NULL THEN
