@@ -18,6 +18,7 @@ from tests.tcp_proxy import TcpProxy
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 DISK_MIB = 96
+_SHARED = Path("/dev/shm")
 
 
 class Place:
@@ -81,6 +82,12 @@ class Place:
     def clock_of(self, node: str) -> Path:
         """Return the file that says how far a node's wall clock is off."""
         return self.folder / f"{node}.clock"
+
+    def forget_clock(self, keeper: int) -> None:
+        """Remove what libfaketime shares among the processes of a node, which a keeper leaves to the machine."""
+        if self.fakes_clocks:
+            for name in (f"faketime_shm_{keeper}", f"sem.faketime_sem_{keeper}"):
+                (_SHARED / name).unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Take the networks down."""
