@@ -22,7 +22,7 @@ from rota.model.job import NewJob
 from rota.model.limits import KIB
 from rota.store.port import Blame, JobFilter, NewNode, NewWorker
 from rota.store.postgres.bounds import BOUNDS, Bounds
-from rota.store.postgres.connect import read_url
+from rota.store.postgres.connect import read_url, without_secrets
 from rota.store.postgres.server import CONNECTIONS_MAX, Server
 from rota.store.postgres.store import PostgresStore
 from tests.contract.outcomes import succeeded
@@ -321,3 +321,20 @@ def test_an_address_that_says_nonsense_of_a_pooler_is_refused() -> None:
     """It would be taken for something else than was meant."""
     with pytest.raises(ConfigError, match="pooler=session"):
         read_url("postgresql://db/shop?pooler=session")
+
+
+@pytest.mark.parametrize("port", ["x", "99999", "0", "5432x", "-1"])
+def test_a_port_that_is_none_is_refused_before_anything_is_opened(port: str) -> None:
+    """No server that comes back makes it right: it is nothing to wait for, and the driver speaks of integers and overflows."""
+    for host in (f"db:{port}", f"db:5432,other:{port}", f"[::1]:{port}"):
+        with pytest.raises(ConfigError, match=rf"^\[ROTA-107\] {port} is no port, .*//db|//\[") as caught:
+            read_url(f"postgresql://cook:secret@{host}/shop")
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql:///shop", "postgresql://"])
+def test_an_address_without_a_host_is_shown_as_it_is_written(url: str) -> None:
+    """Then the driver's environment says which."""
+    assert read_url(url) == (url, None)
+    assert without_secrets(url) == url
+    assert without_secrets(url, "other") == f"{url}#other"

@@ -162,7 +162,7 @@ async def test_a_server_that_is_not_there_is_named(clock: ManualClock) -> None:
 async def test_a_port_that_cannot_be_is_an_address_to_look_at(clock: ManualClock) -> None:
     """One digit too many: the socket's own error is of another kind than those of the network."""
     with pytest.raises(StoreUnavailableError, match=r"port must be 0-65535.* is the address right\?"):
-        await PostgresStore.open("postgresql://127.0.0.1:54321111/shop", clock=clock)
+        await PostgresStore.open("postgresql:///shop?host=127.0.0.1&port=54321111", clock=clock)
 
 
 async def test_a_server_that_may_not_be_written_says_so(server: PostgresServer, clock: ManualClock) -> None:

@@ -24,6 +24,7 @@ from rota.store.torn import WHAT_TO_DO, is_torn
 
 POOLER: Final = "pooler"
 _POOLED: Final = {"transaction": True, "none": False}
+_PORT_MAX: Final = 65_535
 
 _READ_BYTES: Final = 64 * 1024
 """What is read at once. asyncio makes room for 256 KiB before each read, which the C library may take from the kernel and give
@@ -43,7 +44,7 @@ class Connector:
         is_pooled: Whether a pooler in transaction mode is in between; ``None`` as long as nobody has asked.
 
     Raises:
-        ConfigError: ``pooler`` is something else than ``transaction`` or ``none``.
+        ConfigError: ``pooler`` is something else than ``transaction`` or ``none``, or a port is none.
     """
 
     def __init__(self, url: str, schema: str, bounds: Bounds = BOUNDS) -> None:
@@ -69,7 +70,7 @@ class Connector:
                 connection = await self._find_out(seconds)
             else:
                 connection = await self._open(seconds, is_pooled=self.is_pooled)
-        except (*DRIVER_ERRORS, ValueError, OverflowError) as problem:  # 99999 is no port, and that is an overflow.
+        except (*DRIVER_ERRORS, ValueError, OverflowError) as problem:  # ?port=99999 is an overflow
             raise unavailable(problem, where=self.where) from problem
         return connection
 
@@ -147,11 +148,19 @@ def read_url(url: str) -> tuple[str, bool | None]:
     """Return the address for the driver, without our own parameter; and what that says of a pooler.
 
     Raises:
-        ConfigError: It says something that means nothing.
+        ConfigError: It says something that means nothing, or a port is none.
     """
     if is_torn(url):
         raise ConfigError(WHAT_TO_DO)
     parts = urlsplit(url)
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and not (port.isdecimal() and 0 < int(port) <= _PORT_MAX):
+            raise ConfigError(
+                f"{port} is no port, in the store's address {without_secrets(url)}. Nothing was opened. A port is a number "
+                f"from 1 to {_PORT_MAX}; PostgreSQL's own is 5432.",
+                value=port,
+            )
     kept, is_pooled = [], None
     for parameter in filter(None, parts.query.split("&")):
         name, _, value = parameter.partition("=")
@@ -174,4 +183,5 @@ def without_secrets(url: str, schema: str = "") -> str:
         return f"{url.partition('://')[0]}://…"
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", schema if schema != "rota" else ""))
+    # Not by urlunsplit, which leaves out the slashes before a host that is not named.
+    return f"{parts.scheme}://{host}{parts.path}" + (f"#{schema}" if schema not in ("", "rota") else "")
