@@ -88,6 +88,18 @@ async def test_a_job_that_falls_due_in_a_moment_is_told(shop: Shop) -> None:
     assert slots(list(reply.woken)) == [4, 9]
 
 
+async def test_what_a_claim_has_staged_and_left_is_told_to_its_worker_too(shop: Shop) -> None:
+    """It has old places, before where the cursors of its slots may be by now."""
+    await shop.submit(*[shop.job(slot=slot, delay=60) for slot in (3, 4, 5)])
+    worker = await shop.worker()
+    ear = Listener(shop.store, f"worker-{worker.id}")
+    shop.clock.advance(61)
+
+    await worker.claim_one()
+
+    await ear.until(lambda wake: has_slot(4)(wake) and has_slot(5)(wake))
+
+
 async def test_a_job_given_back_names_its_slot(shop: Shop) -> None:
     """Another worker may have free hands."""
     token = await shop.submit_one(shop.job(slot=4))

@@ -175,6 +175,11 @@ async def a_day_of_work(shop: Shop) -> None:
     shop.clock.advance(61)
     reply = await worker.ask(100, slots=ALL_SLOTS[:100], cursors=[1 << 58] * 100)
     assert reply.epoch
+    await shop.submit(*[shop.job(priority=number % 7) for number in range(50)])
+    for _ in range(3):
+        reply = await worker.ask(4, cursors=[1] * len(ALL_SLOTS))
+        assert reply.ranks
+        await worker.settle(*map(succeeded, reply.jobs))
     await shop.store.held(worker.id)
     await look_around(shop, worker)
     victim = await shop.worker()

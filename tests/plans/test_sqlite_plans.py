@@ -50,6 +50,8 @@ EXPECTED: Final = {
     "claim_facts": ["INTEGER PRIMARY KEY"],
     "interrupted": ["live_interrupted"],
     "next_stretch": ["live_claimable"],
+    "outer_stretches": ["live_claimable"],
+    "slots_in_stretch": ["live_claimable"],
     "slot_fronts": ["live_claimable"],
     "claimable": ["live_claimable"],
     "still_claimable": ["INTEGER PRIMARY KEY"],

@@ -63,6 +63,18 @@ class Submitted(Struct, frozen=True):
     woken: Sequence[Woken]
 
 
+class Ranks(Struct, frozen=True):
+    """Where the jobs lie that a claim has left in its slots, as far as the engine has looked.
+
+    Attributes:
+        nothing_before: In none of the slots anything lies before this place.
+        fronts: Beside the slots the place of the first job in each, ``None`` where there is none; empty when that is unknown.
+    """
+
+    nothing_before: int = 0
+    fronts: Sequence[int | None] = ()
+
+
 class Claim(Struct, frozen=True):
     """Reply to ``claim``.
 
@@ -74,6 +86,8 @@ class Claim(Struct, frozen=True):
         skipped: Slots that could not be staged because another session was staging them; try again in 2 to 50 ms. On
             SQLite only after a claim that was cut short, since its payloads would not have fitted in memory.
         is_paused: The queue is paused; ``jobs`` is empty.
+        ranks: What is known of the order of these slots, where the queue has jobs of several priorities, else ``None``. A
+            claim puts first only what is in the slots that it names.
     """
 
     jobs: Sequence[ClaimedJob]
@@ -81,6 +95,7 @@ class Claim(Struct, frozen=True):
     due_in_us: int | None = None
     skipped: Sequence[int] = ()
     is_paused: bool = False
+    ranks: Ranks | None = None
 
 
 class Settled(Struct, frozen=True):

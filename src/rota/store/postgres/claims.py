@@ -9,7 +9,7 @@ from typing import Any
 from rota.model.job import ClaimedJob
 from rota.model.outcome import Kind, Outcome
 from rota.model.slot import place_of
-from rota.store.port import Blame, Claim, Released, Settled
+from rota.store.port import Blame, Claim, Ranks, Released, Settled
 from rota.store.postgres.subject import Subject, woken_of, written_failure
 
 _JOB_COLUMNS = len(ClaimedJob.__struct_fields__)
@@ -107,7 +107,14 @@ def _claim_of(records: Sequence[Any]) -> Claim:
     jobs = [ClaimedJob(*record[:_JOB_COLUMNS]) for record in records[:-1]]
     if len(jobs) > 1 and jobs[0].claim_no != jobs[-1].claim_no:
         jobs.sort(key=lambda job: place_of(job.priority, job.seq))
-    return Claim(jobs, facts["epoch"], facts["due_in_us"], facts["skipped"] or [], facts["is_paused"])
+    return Claim(
+        jobs,
+        facts["epoch"],
+        facts["due_in_us"],
+        facts["skipped"] or [],
+        facts["is_paused"],
+        Ranks(fronts=facts["fronts"] or []) if facts.get("is_mixed") else None,
+    )
 
 
 def _columns(outcomes: Sequence[Outcome]) -> tuple[list[Any], ...]:

@@ -19,9 +19,9 @@ from rota.errors import NodeClosedError
 from rota.model.job import ClaimedJob
 from rota.model.limits import MIB
 from rota.model.slot import place_of
-from rota.store.port import Claim
+from rota.store.port import Claim, Ranks, Wake, Woken
 from rota.store.sqlite.bulk import blobs, fetch, numbers
-from rota.store.sqlite.candidates import FEW_SLOTS, Wanted, find_candidates
+from rota.store.sqlite.candidates import FEW_SLOTS, Wanted, find_candidates, is_mixed
 from rota.store.sqlite.stage import next_due, stage_due
 from rota.store.sqlite.writer import MUST_WRITE, News
 from rota.store.statements import load
@@ -63,6 +63,7 @@ class ClaimCall:
         self._now = now
         self._candidates: list[int] | None = None
         self._due_at: int | None = None
+        self._staged: list[Woken] = []
 
     def look(self, db: apsw.Connection) -> Any:
         """Return the reply if there is nothing to take, else ``MUST_WRITE``."""
@@ -80,8 +81,9 @@ class ClaimCall:
         self._candidates = find_candidates(db, wanted)
         return MUST_WRITE if self._candidates else Claim(jobs=(), epoch=epoch, due_in_us=self._due_in_us)
 
-    def write(self, db: apsw.Connection, news: News) -> Claim:  # noqa: ARG002 - what it takes is no news
+    def write(self, db: apsw.Connection, news: News) -> Claim:
         """Take what the look has found, as far as nobody else has it by now."""
+        self._staged = []
         wanted = self._wanted
         epoch, is_paused, highest = facts(db, self._worker, wanted.queue_id)
         if is_paused:
@@ -92,7 +94,7 @@ class ClaimCall:
                 self._stage(db)
             seqs = find_candidates(db, wanted)
             if len(seqs) <= _FEW_JOBS:
-                return Claim(jobs=take(db, self._worker, seqs, self._now), epoch=epoch, due_in_us=self._due_in_us)
+                return self._reply(db, news, take(db, self._worker, seqs, self._now), epoch)
         else:
             seqs = self._candidates
         free = still_claimable(db, seqs)
@@ -103,7 +105,19 @@ class ClaimCall:
         jobs = take(db, self._worker, fitting, self._now)
         # Where not all was taken, no slot has been shown to be empty.
         skipped = tuple(wanted.slots) if len(fitting) < len(seqs) else ()
-        return Claim(jobs=jobs, epoch=epoch, due_in_us=self._due_in_us, skipped=skipped)
+        return self._reply(db, news, jobs, epoch, skipped)
+
+    def _reply(
+        self, db: apsw.Connection, news: News, jobs: Sequence[ClaimedJob], epoch: int, skipped: Sequence[int] = ()
+    ) -> Claim:
+        wanted, ranks = self._wanted, None
+        if self._staged and len(jobs) >= wanted.limit:
+            # Some of it may be left, before where its slots' cursors are: this worker is told as well.
+            news.tell(Wake(woken=self._staged, is_staged=True))
+        if len(wanted.slots) > FEW_SLOTS and is_mixed(db, wanted.queue_id):
+            # What a crash interrupted comes first, whatever its priority and slot.
+            ranks = Ranks(nothing_before=min((place_of(job.priority, 0) for job in jobs if not job.crashes), default=0))
+        return Claim(jobs=jobs, epoch=epoch, due_in_us=self._due_in_us, skipped=skipped, ranks=ranks)
 
     @property
     def _due_in_us(self) -> int | None:
@@ -115,9 +129,10 @@ class ClaimCall:
         if self._due_at is None or self._due_at > self._now:
             return
         woken = stage_due(db, wanted.queue_id, wanted.slots, self._now, wanted.limit)
+        self._staged = woken.list()
         if wanted.cursors is not None:
             # What has just been staged has an old number: its slot's cursor comes back to it.
-            lower = {news.slot: news.place for news in woken.list()}
+            lower = {each.slot: each.place for each in self._staged}
             wanted.cursors = {slot: min(place, lower.get(slot, place)) for slot, place in wanted.cursors.items()}
         self._due_at = next_due(db, wanted.queue_id, wanted.slots)
 
