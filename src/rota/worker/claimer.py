@@ -236,7 +236,7 @@ class Claimer:
         room = self._room()
         if room <= 0:
             return 0
-        slots, cursors = line.slots.next_probe()
+        slots, cursors = line.slots.next_probe(room)
         if not slots:
             line.slots.failed()
             return 0
@@ -255,7 +255,7 @@ class Claimer:
         except BaseException:
             line.slots.failed()
             raise
-        line.slots.told(slots, claim.jobs, claim.skipped, is_full=len(claim.jobs) >= room)
+        line.slots.told(slots, claim.jobs, claim.skipped, is_full=len(claim.jobs) >= room, ranks=claim.ranks)
         ended_s = self._loop.time()
         line.probed(ended_s - began_s, ended_s)
         # From the sending on: the next claim takes as long to get there.

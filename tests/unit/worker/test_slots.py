@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rota.model.job import ClaimedJob
 from rota.model.slot import place_of
+from rota.store.port import Ranks
 from rota.worker.slots import SlotBook
 
 
@@ -210,3 +211,132 @@ def test_what_is_told_to_be_staged_is_not_staged_again() -> None:
     book.heard(2, 7)
 
     assert book.unstaged([1, 2]) == [2]
+
+
+def after_a_small_claim(book: SlotBook, ranks: Ranks | None = None) -> list[int]:
+    """Have a probe bring one job of its first slot and leave the rest; return the slots of the next probe."""
+    slots, _ = book.next_probe()
+    book.told(slots, [claimed(slots[0])], [], is_full=True, ranks=ranks)
+    return book.next_probe()[0]
+
+
+def fronted(book: SlotBook, fronts: dict[int, int | None]) -> None:
+    """Have a probe of all slots say what is left in front of each; other slots have something of the usual priority."""
+    slots, _ = book.next_probe()
+    ranks = Ranks(fronts=[fronts.get(slot, place_of(0, 1_000 + slot)) for slot in slots])
+    book.told(slots, [claimed(slots[0])], [], is_full=True, ranks=ranks)
+
+
+def test_a_small_claim_looks_everywhere_while_priorities_are_mixed() -> None:
+    """What is more urgent may wait in any slot, and a claim can only put first what it looks at."""
+    book = SlotBook(range(1_024))
+
+    assert len(after_a_small_claim(book, Ranks())) == 1_024
+    assert len(after_a_small_claim(book, Ranks())) == 1_024
+    assert len(after_a_small_claim(book)) == 32
+
+
+def test_news_of_an_urgent_job_have_the_next_small_claim_look_everywhere() -> None:
+    """It must not wait until its slot has its turn behind hundreds of others with ordinary jobs."""
+    book = SlotBook(range(1_024))
+    assert len(after_a_small_claim(book)) == 32
+    book.failed()
+
+    book.heard(1_000, place_of(100, 7))
+
+    assert 1_000 in book.next_probe()[0]
+
+
+def test_news_of_an_urgent_job_during_a_probe_are_not_lost_to_its_answer() -> None:
+    """The answer says what was there when the store looked."""
+    book = SlotBook(range(1_024))
+    after_a_small_claim(book)
+    book.heard(1_000, place_of(100, 7))
+
+    book.told([*range(32)], [claimed(0)], [], is_full=True)
+
+    assert 1_000 in book.next_probe()[0]
+
+
+def test_news_of_ordinary_jobs_leave_a_small_claim_small() -> None:
+    """Looking into a thousand slots costs a millisecond, and nothing urgent is there."""
+    book = SlotBook(range(1_024))
+    after_a_small_claim(book)
+    book.failed()
+
+    book.heard(1_000, place_of(0, 7))
+    book.heard(1_001, 0)
+
+    assert len(book.next_probe()[0]) == 32
+
+
+def test_where_fronts_are_known_only_the_best_are_probed() -> None:
+    """On PostgreSQL a look into a thousand slots costs milliseconds."""
+    book = SlotBook(range(1_024))
+
+    fronted(book, {1_000: place_of(100, 7), 900: place_of(50, 3), 800: None})
+
+    slots, cursors = book.next_probe()
+    assert (len(slots), slots[:2], cursors[:2]) == (32, [1_000, 900], [place_of(100, 7), place_of(50, 3)])
+
+
+def test_a_larger_claim_probes_more_of_the_best() -> None:
+    """The best jobs may lie in as many slots."""
+    book = SlotBook(range(1_024))
+    fronted(book, {})
+
+    assert len(book.next_probe(100)[0]) == 400
+
+
+def test_a_slot_with_news_is_probed_beside_the_best() -> None:
+    """What was left in front of it is not known any more; and what falls due must be staged before it is seen."""
+    book = SlotBook(range(1_024))
+    fronted(book, {slot: place_of(9, slot) for slot in range(32)})
+
+    book.heard(1_000, place_of(5, 7), is_staged=True)
+    book.heard(900, 1 << 60, is_staged=False)
+
+    assert {1_000, 900} < set(book.next_probe()[0])
+    assert len(book.next_probe()[0]) == 34
+
+
+def test_a_slot_that_has_nothing_left_is_no_suspect() -> None:
+    """Of it, too, nothing would be known; it would be probed each time."""
+    book = SlotBook([1, 2, 3])
+
+    fronted(book, {2: None})
+
+    assert sorted(book.next_probe()[0]) == [1, 3]
+
+
+def test_a_front_does_not_hide_what_was_told_during_the_probe() -> None:
+    """A late commit has an old number."""
+    book = SlotBook([1, 2])
+    slots, _ = book.next_probe()
+    book.heard(2, place_of(0, 7))
+
+    book.told(slots, [claimed(1, seq=40)], [], is_full=True, ranks=Ranks(fronts=[place_of(0, 50), place_of(0, 60)]))
+
+    assert dict(zip(*book.next_probe(), strict=True)) == {1: place_of(0, 50), 2: 0}
+
+
+def test_a_look_from_the_beginning_forgets_the_fronts() -> None:
+    """What nobody told of may lie anywhere."""
+    book = SlotBook(range(1_024))
+    fronted(book, {})
+
+    book.suspect_all()
+
+    assert book.next_probe() == ([*range(1_024)], [0] * 1_024)
+
+
+def test_cursors_move_to_where_the_first_of_all_lies() -> None:
+    """Others' urgent jobs may fill a hundred stretches before it, each of which would be looked into."""
+    book = SlotBook([1, 2, 3])
+    slots, _ = book.next_probe()
+    book.heard(3, place_of(100, 7))
+
+    book.told(slots, [claimed(1, seq=40)], [], is_full=True, ranks=Ranks(nothing_before=place_of(0, 0)))
+
+    found = dict(zip(*book.next_probe(), strict=True))
+    assert found == {1: place_of(0, 41), 2: place_of(0, 0), 3: 0}
