@@ -250,11 +250,14 @@ async def test_settles_go_on_while_partitions_are_made_and_dropped(server: Postg
             await asyncio.sleep(0)
         stop.set()
         await working
-        await tend(house)  # What could not be locked at once is left for the next time.
 
         assert len(settled) > 12
         assert slowest < 3.0  # a lock is asked for twice a day at most, 0.1 s each; the rest is a busy machine's
-        assert (await partitions(house))[0] > "finished_20260103"
+        # What could not be locked at once, as the server was vacuuming it, is left for the next time.
+        async with asyncio.timeout(30):
+            await tend(house)
+            while (await partitions(house))[0] <= "finished_20260103":
+                await tend(house)
 
 
 async def test_two_keepers_of_the_house_do_it_once(server: PostgresServer, clock: ManualClock) -> None:
