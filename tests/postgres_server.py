@@ -18,6 +18,8 @@ from scripts import postgres_server
 from scripts.postgres_server import NoServerError, find_binaries, run_apart
 
 _VARIABLE = "ROTA_TEST_POSTGRES"
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 * 2**30
 
 
 class PostgresServer(postgres_server.PostgresServer):
@@ -42,30 +44,45 @@ class PostgresServer(postgres_server.PostgresServer):
         return name
 
 
-def start_server(*, is_durable: bool = True, settings: dict[str, str] | None = None) -> PostgresServer:
+def start_server(
+    *, is_durable: bool = True, settings: dict[str, str] | None = None, folder: Path | None = None
+) -> PostgresServer:
     """Return a running server: the one of ``ROTA_TEST_POSTGRES``, else a new one.
 
     Args:
         is_durable: Whether commits reach the disk. Without it `rota doctor` calls the server unsafe.
-        settings: More server settings, by name. Ignored for a server that is not ours.
+        settings: More server settings, by name.
+        folder: Where its data is kept; ``None`` for the system's folder for temporary files.
+
+    All are ignored for a server that is not ours.
 
     Raises:
         NoServerError: If there is none.
     """
-    url = os.environ.get(_VARIABLE)
-    return PostgresServer(url) if url else PostgresServer.start_own(is_durable=is_durable, settings=settings)
+    if url := os.environ.get(_VARIABLE):
+        return PostgresServer(url)
+    return PostgresServer.start_own(is_durable=is_durable, settings=settings, folder=folder)
 
 
 @functools.cache
 def shared_server() -> PostgresServer:
-    """Return the one server of this process, which ends with it.
+    """Return the one server of this process, which ends with it. Nobody kills it, so no test needs its data on a disk.
 
     Raises:
         NoServerError: If there is none.
     """
-    server = start_server()
+    server = start_server(folder=_memory_with_room())
     atexit.register(server.stop)
     return server
+
+
+def _memory_with_room() -> Path | None:
+    """Return a folder that is kept in memory, if there is one with room for the largest test, and as much again."""
+    try:
+        there = os.statvfs(_MEMORY)
+    except OSError:
+        return None
+    return _MEMORY if there.f_bavail * there.f_frsize >= _ROOM_BYTES else None
 
 
 def server_or_skip() -> PostgresServer:
