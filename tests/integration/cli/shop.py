@@ -21,8 +21,9 @@ from tests.contract.outcomes import failed, retry, succeeded
 from tests.contract.shop import CountingEntropy, Shop
 
 _WARM = """
-import json, os, sys
+import gc, json, os, sys
 import rich.console, rota.app.rota, rota.cli.main, rota.result.info, rota.store.sqlite.store, typer._adapters
+gc.freeze()  # A child that looked through all of it at its end would copy all of it, and take twice as long.
 for line in sys.stdin:
     call = json.loads(line)
     child = os.fork()
