@@ -51,7 +51,7 @@ def settled_channel(schema: str) -> str:
 
 
 def slot_channel(schema: str, slot: int) -> str:
-    """Return the channel on which a large cluster is told of work in one slot, as ``tell_wakes.sql`` does."""
+    """Return the channel on which a large cluster is told of work in one slot, as ``slot_channel.sql`` does."""
     return _cut(f"{schema} slot {slot}")
 
 

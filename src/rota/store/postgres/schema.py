@@ -43,6 +43,7 @@ _INNER = frozenset(
         "submit_once",
         "take_room",
         "require_delete",
+        "slot_channel",
         "forgotten_keys",
     }
 )

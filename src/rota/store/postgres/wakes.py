@@ -40,7 +40,7 @@ from rota.store.relay import Relay, tell_relay
 from rota.store.wakes import Heard, Sockets, parts_for
 
 _LARGE: Final = 36
-"""From so many open workers on an ear listens by slot. A little sooner than ``tell_wakes.sql`` tells by slot, which does not
+"""From so many open workers on an ear listens by slot. A little sooner than ``slot_channel.sql`` says by slot, which does not
 know who has heard of the last ones that joined."""
 
 _NOTHING: Final = Wake()

@@ -37,7 +37,7 @@ BEGIN
     IF p_key IS NOT NULL AND p_due_at IS NULL THEN
         INSERT INTO turns (queue_id, slot, key, since) VALUES (p_queue, new_slot, p_key, now_us);
     END IF;
-    PERFORM pg_notify(current_schema(), format('{"w":[[%s,%s,%s]]%s}', p_queue, new_slot, new_place,
+    PERFORM pg_notify(slot_channel(new_slot), format('{"w":[[%s,%s,%s]]%s}', p_queue, new_slot, new_place,
         CASE WHEN p_key IS NULL AND p_due_at IS NULL THEN ',"r":true' END));
     RETURN new_place;
 END

@@ -4,7 +4,7 @@
 --          p_staged boolean: nothing needs to be staged for these places to be claimed
 -- Returns  nothing
 -- Locks    the server's lock on notifications, from the start of the commit to its end
--- Plan     Index Only Scan or Index Scan using workers_name, as far as the 41st open worker
+-- Plan     that of slot_channel
 -- Twin     none: on SQLite wake-ups travel by datagram sockets, after the commit (store/sqlite/wake.py).
 
 CREATE FUNCTION tell_wakes(
@@ -23,10 +23,7 @@ BEGIN
     IF p_slots IS NOT NULL THEN
         IF cardinality(p_slots) = 1 THEN
             woken := format('[[%s,%s,%s]]', p_queues[1], p_slots[1], p_places[1]);
-            -- In a large cluster one node in twenty is meant. That is the one that listens to this slot; see wakes.py.
-            IF EXISTS (SELECT FROM workers w WHERE w.closed_at IS NULL OFFSET 40) THEN
-                channel := (channel || ' slot ' || p_slots[1])::name;
-            END IF;
+            channel := slot_channel(p_slots[1]);
         ELSIF cardinality(p_slots) <= 120 THEN
             SELECT '[' || string_agg(format('[%s,%s,%s]', u.q, u.s, u.p), ',') || ']' INTO woken
               FROM unnest(p_queues, p_slots, p_places) u(q, s, p);
