@@ -9,8 +9,8 @@ NEWEST ?= $(shell scripts/find_python newest)
 VENV := .venv
 VENV_NEWEST = .venv-$(shell $(NEWEST) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 BIN := $(VENV)/bin
-PYTEST_OPTIONS ?= -q -n 3 --dist worksteal --no-header
-PYTEST_TIMED_OPTIONS ?= -q -n 2 --dist worksteal --no-header
+PYTEST_OPTIONS ?= -q -n 4 --dist worksteal --no-header
+PYTEST_TIMED_OPTIONS ?= -q -n 3 --dist worksteal --no-header
 PYTEST_NEWEST_OPTIONS ?= -q -n 0 --no-header
 # What differs from Python to Python. Crashes, plans and races, which take most of the time, are the kernel's and the store's;
 # what PostgreSQL does is the server's, so of that there is a sample: waiting, being told, lost replies, everybody at once.
