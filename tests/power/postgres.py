@@ -83,10 +83,13 @@ class Load:
 
     async def run(self, submitters: int, crashes: list[int]) -> None:
         """Submit and work until the server has been killed once for each number: after so many more jobs were accepted."""
+        # All are there before the first kill: who opens a store just then is refused, rightly.
+        stores = [await self.store() for _ in range(submitters)]
+        working = await self.store()
         async with asyncio.TaskGroup() as group:
-            for _ in range(submitters):
-                group.create_task(self._submits())
-            group.create_task(self._works())
+            for store in stores:
+                group.create_task(self._submits(store))
+            group.create_task(self._works(working))
             for more in crashes:
                 await self.accepts(more)
                 kill_all(self._server)
@@ -147,14 +150,12 @@ class Load:
             made.append(NewJob(token, QUEUE, TASK, b'"%s"' % (b"x" * 300), hash16(key, token), key))
         return made
 
-    async def _submits(self) -> None:
-        store = await self.store()
+    async def _submits(self, store: PostgresStore) -> None:
         while self._is_open:
             await self.submit(store, self.jobs(self._chance.choice((1, 1, 1, 5))))
         await store.close()
 
-    async def _works(self) -> None:
-        store = await self.store()
+    async def _works(self, store: PostgresStore) -> None:
         queues, tasks = await store.intern([QUEUE], [TASK])
         node = (await self._insists(lambda: store.register_node(NewNode("mitte", "proof", "{}")))).id
         worker = NewWorker(node, "mitte/1", "proof", [QUEUE], [TASK])
