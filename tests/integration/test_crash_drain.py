@@ -9,17 +9,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rota.app.node_main import CLOSE_S
+from rota.app.token import Token
 from rota.model.state import State
 from rota.model.token import token_from_text
 from rota.node.asked import TOGETHER_S
 from rota.node.supervisor import AT_ONCE_S
 from tests.checkers.history import Started
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import Cluster
+from tests.integration.cluster import Cluster, Node
 from tests.integration.test_crash_writes import STRANGER
 from tests.processes import is_running
 from tests.unit.node.waiting import until
@@ -71,8 +73,8 @@ def test_what_does_not_finish_within_the_grace_goes_back_uncounted(cluster: Clus
     assert not any("crashed" in cluster.history_of(token) for token in tokens)
 
 
-def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
-    """Within the grace of a minute, and still nobody is blamed."""
+def asked_to_drain(cluster: Cluster, gate: Path) -> tuple[Node, Token[Any]]:
+    """Return a node that was told once to end, long enough ago for another signal, and the job for which it waits a minute."""
     node = cluster.node(processes=2, grace_s=60.0)
     token = cluster.tasks.wait_for.submit(str(gate))
     cluster.wait_started([token])
@@ -80,6 +82,12 @@ def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
     node.keeper.send_signal(signal.SIGTERM)
     until(lambda: all(worker.is_draining for worker in node.workers), "the workers to drain")
     until(lambda: time.monotonic() > asked + TOGETHER_S + 0.5, "the next signal to be another one")
+    return node, token
+
+
+def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
+    """Within the grace of a minute, and still nobody is blamed."""
+    node, token = asked_to_drain(cluster, gate)
 
     node.keeper.send_signal(signal.SIGTERM)
 
@@ -94,13 +102,7 @@ def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
 @pytest.mark.timed
 def test_a_second_signal_ends_a_node_whose_store_is_locked(cluster: Cluster, gate: Path) -> None:
     """Whoever stops a machine does not wait for a stranger's lock; the next start gives back what was held, uncounted."""
-    node = cluster.node(processes=2, grace_s=60.0)
-    token = cluster.tasks.wait_for.submit(str(gate))
-    cluster.wait_started([token])
-    asked = time.monotonic()
-    node.keeper.send_signal(signal.SIGTERM)
-    until(lambda: all(worker.is_draining for worker in node.workers), "the workers to drain")
-    until(lambda: time.monotonic() > asked + TOGETHER_S + 0.5, "the next signal to be another one")
+    node, token = asked_to_drain(cluster, gate)
 
     with locked_by_a_stranger(cluster):
         asked = time.monotonic()

@@ -85,7 +85,6 @@ class Owners:
         names: Workers who have said what is theirs.
         strangers: Those who have not: everything may be theirs.
         queues: Those that anybody of them serves.
-        slots: Those that anybody of them owns, of whatever queue.
         workers_about: About how many workers serve a queue altogether: a share of the slots tells it.
     """
 
@@ -95,8 +94,12 @@ class Owners:
         self.names: list[str] = []
         self.strangers: list[str] = []
         self.queues: set[int] = set()
-        self.slots: set[int] = set()
         self.workers_about = 1
+
+    @property
+    def slots(self) -> set[int]:
+        """The slots that anybody of them owns, of whatever queue."""
+        return {slot for _, slot in self._by_slot}
 
     def of(self, queue_id: int, slot: int) -> list[str]:
         """Return the workers who take a slot for their own: none, one, or for a moment two."""
@@ -113,7 +116,7 @@ class Owners:
             name = file.partition("-")[2]
             if name not in workers:
                 forget_own(self._folder, name)
-        self._by_slot, self.queues, self.slots = {}, set(), set()
+        self._by_slot, self.queues = {}, set()
         self.names, self.strangers = [], []
         fullest = 0
         for name in workers:
@@ -121,7 +124,6 @@ class Owners:
             (self.strangers if own is None else self.names).append(name)
             for queue_id, slots in (own or {}).items():
                 self.queues.add(queue_id)
-                self.slots.update(slots)
                 fullest = max(fullest, len(slots))
                 for slot in slots:
                     self._by_slot.setdefault((queue_id, slot), []).append(name)
