@@ -160,12 +160,15 @@ class Demands:
         return wrong
 
     def _nth(self, token: bytes, look: Look) -> int:
-        """Return which version this is, the latest that looks like it; -1 for a job that was not submitted by then."""
+        """Return which version this is, the latest that looks like it; -1 for a job that was not submitted by then.
+
+        A version older than what was acknowledged is a loss, told elsewhere; it is no half of the call that is in flight.
+        """
         if token not in self._range:
             return -1
-        low, high = self._range[token]
+        _, high = self._range[token]
         versions = self._lines[token]
-        return next((nth for nth in range(high, low, -1) if versions[nth][1] == look), low)
+        return next((nth for nth in range(high, -1, -1) if versions[nth][1] == look), -1)
 
     def _tell(self, token: bytes, look: Look) -> Wrong:
         low, _ = self._range[token]

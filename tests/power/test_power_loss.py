@@ -160,6 +160,22 @@ def test_the_judge_knows_lost_from_invented_and_half() -> None:
     assert says(30, anna=reopened, bert=0) == []
 
 
+def test_what_was_lost_is_no_half_of_a_call() -> None:
+    """A worker has settled one of two jobs before the submitter has its answer; then both are gone, together."""
+    promises = Promises()
+    promises.begin(0, {ANNA: live_look(0), BERT: live_look(0)})
+    promises.begin(5, {ANNA: live_look(1, is_held=True)}).acked = 10
+
+    def says(**found: int) -> list[bool]:
+        looks = {ANNA if name == "anna" else BERT: look for name, look in found.items()}
+        return [wrong.is_loss for wrong in promises.at(15).judge(looks)]
+
+    assert says() == [True]
+    assert says(anna=live_look(1, is_held=True), bert=0) == []
+    assert says(anna=0, bert=0) == [True]
+    assert says(anna=live_look(1, is_held=True)) == says(bert=0)[1:] == [False]
+
+
 def test_an_image_is_drawn_again_from_its_number() -> None:
     """A failure that cannot be looked at twice is a rumour."""
     made = record("again", calls=8, pages=8)
