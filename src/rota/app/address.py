@@ -37,6 +37,11 @@ class Address:
         """Whether it lives and dies with its process."""
         return self.place == MEMORY
 
+    @property
+    def has_leases(self) -> bool:
+        """Whether nodes prove by leases that they live, since hosts share it; else locks of this host's kernel are enough."""
+        return self.engine != SQLITE
+
     def absolute(self) -> str:
         """Return it so that it means the same in every folder. Holds the password, if there is one."""
         if self.engine == SQLITE and not self.is_in_memory:

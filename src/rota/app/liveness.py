@@ -31,7 +31,7 @@ def liveness_of(address: Address, clock: Clock, config: Config | None = None) ->
     """
     refuse_unless_provable(address)
     config = config or Config()
-    if address.engine != SQLITE:
+    if address.has_leases:
         locks = locks_of(address, clock, config)
         return Leases(locks, config.lease_ms, clock)
     return locks_of(address, clock, config)
@@ -66,7 +66,7 @@ def lease_of(
     Raises:
         ConfigError: This process cannot have a timer that ends it.
     """
-    if address.engine == SQLITE:
+    if not address.has_leases:
         return NoLease()
     return Lease(
         config.lease_ms,

@@ -1,4 +1,4 @@
-"""Which nodes on record are there, as far as a look from here tells: what ``rota doctor`` says of proofs and leases.
+"""What ``rota doctor`` says of who is on record: of their proofs and leases, as far as a look from here tells.
 
     on this host   its lock: held, and it lives; free, and it has ended
     elsewhere      PostgreSQL: its lease: a counter that moves within 5/8 of its length, when its holder stops by itself
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rota.cli.look import locks_of
+from rota.cli.open import config_of
 from rota.cli.words import count, span
 
 if TYPE_CHECKING:
@@ -23,15 +24,29 @@ LAPSED_PART = 5 / 8
 """Of a lease: when its holder has stopped its workers, if it is there at all."""
 
 
-async def look_at_leases(opened: Store, place: Place) -> list[Check]:
-    """Look who proves that it lives; nothing where the nodes cannot be read."""
+async def look_at_members(opened: Store, place: Place) -> list[Check]:
+    """Look at who is on record, and at the jobs that wait for them; nothing where they cannot be read."""
+    from rota.cli.waiting import look_at_waiting
+    from rota.errors import StoreError
+    from rota.node.unfenced import store_loss
+
+    try:
+        there = await opened.membership()
+    except StoreError:  # What the store lacks has been said.
+        return []
+    waiting = await look_at_waiting(opened, there.workers)
+    found = [*await _look_at_leases(opened, place, there), *waiting]
+    return [*found, store_loss(there.nodes, config_of(place).on_store_loss)] if _has_leases(place) else found
+
+
+async def _look_at_leases(opened: Store, place: Place, there: Membership) -> list[Check]:
+    """Look who proves that it lives; nothing where leases cannot be read."""
     from rota.errors import StoreError
     from rota.store.port import Check
 
     try:
-        there = await opened.membership()
         ended, silent = await _who_is_gone(opened, place, there)
-    except StoreError:  # What the store lacks has been said.
+    except StoreError:
         return []
     found = []
     if ended:
@@ -70,9 +85,9 @@ async def _who_is_gone(opened: Store, place: Place, there: Membership) -> tuple[
 
 
 def _has_leases(place: Place) -> bool:
-    from rota.app.address import SQLITE, read_address
+    from rota.app.address import read_address
 
-    return read_address(place.url).engine != SQLITE
+    return read_address(place.url).has_leases
 
 
 def _names(nodes: Sequence[NodeRow]) -> str:

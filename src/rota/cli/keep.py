@@ -17,7 +17,6 @@ from rota.cli.output import hint, paint, put, put_json, put_json_lines
 from rota.cli.words import count, did_you_mean
 
 if TYPE_CHECKING:
-    from rota.cli.open import Place
     from rota.store.port import Check, Store
 
 LEVELS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "bold red"}
@@ -119,16 +118,14 @@ def doctor(as_json: options.Json = False, store: options.Store = None, app: opti
       rota doctor
       rota doctor --json | jq 'select(.level != "ok")'
     """
-    from rota.cli.alive import look_at_leases
-    from rota.cli.waiting import look_at_waiting
+    from rota.cli.alive import look_at_members
     from rota.store.port import Check
 
     place = place_of(store, app)
 
     async def look(opened: Store) -> list[Check]:
         checks = [Check("store", "ok", f"{opened.url} ({place.source})"), *await opened.doctor()]
-        checks += [*await look_at_leases(opened, place), *await look_at_waiting(opened)]
-        return [*checks, *await _look_at_nodes(opened, place)]
+        return [*checks, *await look_at_members(opened, place)]
 
     checks = run_with(place, look)
     if as_json:
@@ -137,21 +134,6 @@ def doctor(as_json: options.Json = False, store: options.Store = None, app: opti
         _put_checks(checks)
     if broken := [check.name for check in checks if check.level == "error"]:
         stop(Exit.UNAVAILABLE, f"{count(len(broken), 'error')}: {', '.join(broken)}.")
-
-
-async def _look_at_nodes(opened: Store, place: Place) -> list[Check]:
-    """Look whether nodes with leases keep P4; nothing where no lease can run out, or the nodes cannot be read."""
-    from rota.app.address import SQLITE, read_address
-    from rota.errors import StoreError
-    from rota.node.unfenced import store_loss
-
-    if read_address(place.url).engine == SQLITE:
-        return []
-    try:
-        seen = await opened.membership()
-    except StoreError:  # What the store lacks has been said.
-        return []
-    return [store_loss(seen.nodes, config_of(place).on_store_loss)]
 
 
 def _put_checks(checks: list[Check]) -> None:

@@ -35,14 +35,17 @@ _MILLISECOND: Final = 1 << 80
 _LIVE: Final = frozenset({State.WAITING, State.SCHEDULED, State.RUNNING})
 
 
-async def look_at_waiting(opened: Store) -> list[Check]:
-    """Look whether somebody serves the queues and knows the tasks of which jobs wait; nothing where that cannot be read."""
+async def look_at_waiting(opened: Store, open_workers: Sequence[WorkerRow]) -> list[Check]:
+    """Look whether one of the open workers serves the queues and knows the tasks of which jobs wait.
+
+    Nothing where that cannot be read.
+    """
     from rota.errors import StoreError
     from rota.store.port import Check
 
     try:
         queues = [row for row in await opened.queues() if row.waiting and not row.is_paused]
-        workers = [worker for worker in (await opened.membership()).workers if not worker.is_alone]
+        workers = [worker for worker in open_workers if not worker.is_alone]
         if queues and not workers:
             says = f"{count(sum(row.waiting for row in queues), 'job')} waiting, and no worker is there"
             return [Check("queues", "note", says, "Start a node: rota run MODULE:APP")]

@@ -12,7 +12,7 @@ from rota.cli.waiting import FEW, LOOKS_MAX, look_at_waiting
 from rota.model.job import JobRow
 from rota.model.state import State
 from rota.model.token import TokenBytes
-from rota.store.port import JobFilter, Membership, QueueRow, WorkerRow
+from rota.store.port import JobFilter, QueueRow, WorkerRow
 
 BORN_MS = 1_767_225_600_000
 WORKER = WorkerRow(1, 1, "mitte/1", "", ["ovens", "doors"], ["bake"], 1, False, False, 1, 0, 0)
@@ -36,13 +36,9 @@ class Full:
         self._task_of = task_of
         self._state_of = state_of
         self._queues = [QueueRow(1, "ovens", is_paused, jobs, 0, 0, 10**7)]
-        self.workers = [WORKER]
 
     async def queues(self) -> list[QueueRow]:
         return self._queues
-
-    async def membership(self) -> Membership:
-        return Membership(1, [], self.workers, None)
 
     async def jobs(self, which: JobFilter) -> list[JobRow]:
         self.looks += 1
@@ -69,7 +65,7 @@ class Full:
 
 async def tasks_of(store: Any) -> list[tuple[str, str]]:
     """Return what is said of tasks."""
-    return [(check.level, check.says) for check in await look_at_waiting(store) if check.name == "tasks"]
+    return [(check.level, check.says) for check in await look_at_waiting(store, [WORKER]) if check.name == "tasks"]
 
 
 async def test_a_task_that_no_worker_knows_is_named_with_how_many_wait_for_it() -> None:
