@@ -12,6 +12,7 @@ import pytest
 
 from rota.errors import SchemaVersionError, StoreError
 from rota.store.postgres.migrate import migrate, pending, script
+from rota.store.postgres.schema import FUNCTIONS
 from rota.store.postgres.store import PostgresStore
 from rota.testing.clock import ManualClock
 from tests.postgres_server import PostgresServer
@@ -151,12 +152,13 @@ asyncio.run(migrate(sys.argv[1], schema=sys.argv[2]))
 """
 
 
-async def test_functions_of_another_rota_may_be_newer_or_older(server: PostgresServer, clock: ManualClock) -> None:
-    """Their name is a hash and says not which: whoever runs the older code must not be sent to bring the old ones back."""
+async def test_functions_of_a_rota_that_was_never_released(server: PostgresServer, clock: ManualClock) -> None:
+    """Of the same number nobody knows which are newer: who runs the older ones must not be sent to bring them back."""
     schema = server.fresh_schema()
     await migrate(server.url, schema=schema)
     connection = await asyncpg.connect(server.url)
-    await connection.execute(f"UPDATE {schema}.migrations SET name = 'functions of others' WHERE no = 0")
+    name = f"functions {FUNCTIONS}, for code from 1 on, of others"
+    await connection.execute(f"UPDATE {schema}.migrations SET name = $1 WHERE no = 0", name)
 
     with pytest.raises(SchemaVersionError, match=r"newest.* Run `rota migrate` .* Else: .*pip install --upgrade rota"):
         await PostgresStore.open(server.url, clock=clock, schema=schema)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from rota.store.port import Check
 from rota.store.postgres.doctor_safety import durability, fail_over
 from rota.store.postgres.doctor_vacuum import MIB, bloat, snapshots
+from rota.store.postgres.schema import FUNCTIONS, Edition
 
 Row = Mapping[str, Any]
 
@@ -55,7 +56,7 @@ def examine(found: Findings) -> list[Check]:
     facts = found.facts
     return [
         engine(facts, found.schema),
-        Check("schema", "ok", found.version),
+        schema(found.version),
         *rights(facts, only_looks=found.only_looks),
         *role(facts),
         durability(facts),
@@ -76,6 +77,18 @@ def engine(facts: Row, schema: str) -> Check:
     if facts["server_version_num"] < OLDEST_VERSION_NUM:
         return Check("engine", "error", f"{says}: too old", "Upgrade the server to version 14 or newer.")
     return Check("engine", "ok", says)
+
+
+def schema(version: str) -> Check:
+    """Say which migration was the last, and whose functions are installed."""
+    if not Edition.of(version.partition(", ")[2]).is_newer:
+        return Check("schema", "ok", version)
+    return Check(
+        "schema",
+        "note",
+        f"{version}: newer than this code ({FUNCTIONS}), and made to serve it, too",
+        "Is a new version being rolled out? Then go on; this code needs no migration. Else: `pip install --upgrade rota`",
+    )
 
 
 def rights(facts: Row, *, only_looks: bool = False) -> list[Check]:

@@ -36,6 +36,9 @@ from rota.errors import (
 RETRIED_STATES = frozenset({"40001", "40P01"})
 """Serialisation failure and deadlock: the transaction was rolled back, so that trying again is safe for any call."""
 
+_REPLACED = "cache lookup failed for function"
+"""How the server says that a function was replaced while it was called, by `rota migrate`. That was rolled back, too."""
+
 _READ_ONLY = "25006"
 _LOST_STATES = frozenset({"25P03", "25P04", "40003"})
 """The server ended the session or the transaction at a bound, or does not know itself whether it was carried out."""
@@ -59,7 +62,7 @@ class SkewedError(StoreError):
 
 def is_retried(problem: BaseException) -> bool:
     """Whether the same call may simply be made again."""
-    return getattr(problem, "sqlstate", None) in RETRIED_STATES
+    return getattr(problem, "sqlstate", None) in RETRIED_STATES or _is_replaced(problem)
 
 
 def is_lost(problem: BaseException) -> bool:
@@ -99,7 +102,7 @@ def translated(problem: BaseException, *, where: str, doing: str, writes: bool) 
         own = _own(state, says, getattr(problem, "detail", None) or "")
         if own is not None:
             return own
-        known = _known(state, says, where, doing)
+        known = _known("40001" if _is_replaced(problem) else state, says, where, doing)
         if known is not None:
             return known
     if is_lost(problem):
@@ -146,6 +149,10 @@ def _refused(state: str, says: str, where: str) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"{where} refused: {says}. Nothing was written. Are user, password and database right?", store=where
     )
+
+
+def _is_replaced(problem: BaseException) -> bool:
+    return getattr(problem, "sqlstate", None) == "XX000" and _says(problem).startswith(_REPLACED)
 
 
 def _says(problem: BaseException) -> str:
@@ -199,7 +206,9 @@ def _known(state: str, says: str, where: str, doing: str) -> RotaError | None:
         )
     if state in ("3F000", "42P01", "42883", "42703"):
         return SchemaVersionError(
-            f"the schema in {where} is not the one that this code needs: {says}. Run `rota migrate`.", store=where
+            f"the schema in {where} is not the one that this code needs: {says}. Nothing was written. `rota doctor`, called "
+            "with this code, says which of them is older, and what to type.",
+            store=where,
         )
     if state in ("55P03", "57014") or state in RETRIED_STATES:
         return StoreBusyError(

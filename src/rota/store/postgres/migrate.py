@@ -9,6 +9,8 @@ Invariants, each with the test that holds it:
     Killed at any step and run again, it ends where it would have.      tests/postgres/test_migrate.py
     Run by many at once, each step is done once.                        tests/postgres/test_migrate.py
     What ``--sql`` prints makes the same schema.                        tests/postgres/test_migrate.py
+    Newer functions are never replaced by older ones.                   tests/postgres/test_editions.py
+    Older code works with newer functions that serve it.                tests/postgres/test_editions.py
 """
 
 from __future__ import annotations
@@ -22,7 +24,15 @@ from rota.errors import SchemaVersionError, StoreUnavailableError
 from rota.store.postgres.bounds import UNHURRIED
 from rota.store.postgres.errors import DRIVER_ERRORS, translated
 from rota.store.postgres.rights import grants, missing_rights, role_of, told
-from rota.store.postgres.schema import functions_name, functions_sql, literal, migrations
+from rota.store.postgres.schema import (
+    FUNCTIONS,
+    Edition,
+    functions_name,
+    functions_sql,
+    literal,
+    migrations,
+    unless_newer,
+)
 from rota.store.postgres.server import Server, quoted
 from rota.store.statements import Step, load
 
@@ -39,7 +49,7 @@ async def migrate(url: str, schema: str = "rota") -> list[str]:
 
     Raises:
         StoreUnavailableError: The server cannot be reached, or gives this role no right to do it.
-        SchemaVersionError: The schema is newer than this code.
+        SchemaVersionError: The schema, or its functions, are newer than this code. Nothing was changed.
     """
     done: list[str] = []
     async with _connected(url, schema) as (connection, where):
@@ -58,7 +68,7 @@ async def pending(url: str, schema: str = "rota") -> Sequence[Step]:
 
     Raises:
         StoreUnavailableError: The server cannot be reached.
-        SchemaVersionError: The schema is newer than this code.
+        SchemaVersionError: The schema, or its functions, are newer than this code.
     """
     async with _connected(url, schema) as (connection, where):
         return await _missing(connection, schema, where)
@@ -74,7 +84,9 @@ def script(steps: Sequence[Step], schema: str) -> str:
 
 
 async def check_version(server: Server) -> None:
-    """Refuse a schema that is older or newer than this code.
+    """Refuse a schema that is older than this code, or newer and not for it any more.
+
+    While a new version is rolled out, nodes of the old one go on, and so do the successors of its processes that die.
 
     Raises:
         SchemaVersionError: With what to do.
@@ -97,17 +109,21 @@ async def check_version(server: Server) -> None:
         raise SchemaVersionError(
             f"{server.where} has no schema {server.schema!r} of rota yet. {_MIGRATE}", found=0, needed=ours
         )
+    newest, edition = max(found), Edition.of(found.get(0))
+    if newest >= ours and edition.is_newer and edition.serves_us:
+        return
     _refuse_newer(found, server.where)
-    newest = max(found)
     says = ""
     if newest < ours:
         says = f"has schema version {newest}; this code needs {ours}. {_MIGRATE}"
     elif 0 not in found:
         says = f"has schema version {newest}, and its functions are missing. {_MIGRATE}"
+    elif edition.number < FUNCTIONS:
+        says = f"has older functions than this code needs ({edition.number}, not {FUNCTIONS}). {_MIGRATE}"
     elif found[0] != functions_name():
         says = (
-            f"has schema version {newest} with the functions of another rota; this one needs its own. "
-            f"Is this the newest that is in use here? {_MIGRATE} Else: {_UPGRADE}"
+            f"has functions of another rota that is neither newer nor older than this one (both are {FUNCTIONS}): one of "
+            f"the two was never released. Is this the newest that is in use here? {_MIGRATE} Else: {_UPGRADE}"
         )
     if says:
         raise SchemaVersionError(f"{server.where} {says}", found=newest, needed=ours)
@@ -178,7 +194,7 @@ async def _missing(connection: asyncpg.Connection, schema: str, where: str) -> l
         )
         # The days to come get their partitions before the first job is settled.
         made = "SELECT make_partitions(NULL, NULL);\n"
-        steps.append(Step("functions", path + functions_sql(schema, load("postgres")) + made + note))
+        steps.append(Step("functions", path + unless_newer() + functions_sql(schema, load("postgres")) + made + note))
     return steps
 
 
@@ -209,10 +225,18 @@ async def _applied(connection: asyncpg.Connection, schema: str) -> dict[int, str
 
 
 def _refuse_newer(found: Mapping[int, str], where: str) -> None:
-    newest, ours = max(found, default=0), len(migrations())
+    """Refuse what is newer than this code, for a migration as well: what newer nodes need must not be undone under them."""
+    newest, ours, edition = max(found, default=0), len(migrations()), Edition.of(found.get(0))
     if newest > ours:
-        raise SchemaVersionError(
-            f"{where} has schema version {newest}; this code knows {ours}. Nothing was changed. {_UPGRADE}",
-            found=newest,
-            needed=ours,
+        says = f"has schema version {newest}; this code knows {ours}."
+    elif edition.is_newer:
+        says = f"has newer functions ({edition.number}) than this code ({FUNCTIONS})."
+    else:
+        return
+    if edition.is_newer:
+        says += (
+            " They serve this code, too: its nodes need no migration."
+            if edition.serves_us
+            else f" They serve code from {edition.serves} on."
         )
+    raise SchemaVersionError(f"{where} {says} Nothing was changed. {_UPGRADE}", found=newest, needed=ours)

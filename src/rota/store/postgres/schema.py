@@ -8,9 +8,11 @@ What runs is what ``rota migrate --sql`` prints. Functions carry their own setti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.resources import files
+from typing import NamedTuple
 
 from rota.store.postgres.server import quoted
 from rota.store.statements import load, without_comments
@@ -27,6 +29,16 @@ PLANNER = {
     "plan_cache_mode": "force_generic_plan",
 }
 """Settings of every function, and why."""
+
+FUNCTIONS = 1
+"""Which functions these are. Raised with every change of one, so that code can tell newer ones from older ones."""
+
+SERVES = 1
+"""The oldest code, by its own ``FUNCTIONS``, that may call these: its nodes go on while newer ones are started. Raised to
+``FUNCTIONS`` when arguments or columns that older code uses are changed or dropped, or mean something else.
+"""
+
+_NAME = re.compile(r"functions (\d+), for code from (\d+) on\b")
 
 _INNER = frozenset(
     {
@@ -63,6 +75,16 @@ BEGIN
 END
 $$"""
 
+_UNLESS_NEWER = """\
+DO $$
+BEGIN
+    IF (SELECT substring(name FROM '^functions ([0-9]+), ')::integer > {number} FROM migrations WHERE no = 0) THEN
+        RAISE EXCEPTION 'the functions in this schema are newer than these. Nothing was changed';
+    END IF;
+END
+$$;
+"""
+
 
 def migrations() -> Mapping[int, tuple[str, str]]:
     """Return name and text of every migration by number."""
@@ -74,13 +96,51 @@ def migrations() -> Mapping[int, tuple[str, str]]:
     return dict(sorted(found.items()))
 
 
+class Edition(NamedTuple):
+    """Which functions are installed.
+
+    Attributes:
+        number: Higher in newer ones; 0 if none are there, or older ones than have a number.
+        serves: The oldest code that may call them.
+    """
+
+    number: int
+    serves: int
+
+    @classmethod
+    def of(cls, name: str | None) -> Edition:
+        """Read the name under which functions were noted; what follows the two numbers may change."""
+        found = _NAME.match(name or "")
+        return cls(int(found[1]), int(found[2])) if found else cls(0, 0)
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether they are newer than this code."""
+        return self.number > FUNCTIONS
+
+    @property
+    def serves_us(self) -> bool:
+        """Whether this code may call them, being older."""
+        return self.serves <= FUNCTIONS
+
+
 def functions_name() -> str:
-    """Return a name that changes with the text of any function."""
+    """Return the name under which these functions are noted; it changes with the text of any."""
+    return f"functions {FUNCTIONS}, for code from {SERVES} on, {functions_digest()}"
+
+
+def functions_digest() -> str:
+    """Return what changes with the text of any function."""
     digest = blake2b(digest_size=8)
     for name, text in load("postgres").items():
         digest.update(f"{name}\n{text}\n".encode())
     digest.update(repr((sorted(PLANNER.items()), sorted(_INNER), sorted(_PLAIN))).encode())
-    return f"functions {digest.hexdigest()}"
+    return digest.hexdigest()
+
+
+def unless_newer() -> str:
+    """Return what stops a script that was printed by older code from putting its functions in the place of newer ones."""
+    return _UNLESS_NEWER.format(number=FUNCTIONS)
 
 
 def functions_sql(schema: str, texts: Mapping[str, str]) -> str:
