@@ -51,6 +51,7 @@ class PostgresServer:
         self._home = home
         self._arguments = arguments or []
         self._process: subprocess.Popen[bytes] | None = None
+        self._port: socket.socket | None = None
 
     @classmethod
     def start_own(
@@ -71,7 +72,8 @@ class PostgresServer:
         user = _user()
         if user is not None:
             shutil.chown(home, user)
-        port = _free_port()
+        kept = reserved_port()
+        port = kept.getsockname()[1]
         chosen = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -87,6 +89,7 @@ class PostgresServer:
         for name, value in chosen.items():
             arguments += ["-c", f"{name}={value}"]
         server = cls(f"postgresql://postgres@127.0.0.1:{port}/postgres", home, arguments)
+        server._port = kept
         try:
             _initdb(binaries, home / "data")
             server.start()
@@ -108,13 +111,15 @@ class PostgresServer:
         user = _user()
         if user is not None:
             shutil.chown(home, user)
-        port = _free_port()
         copy = [str(Path(self._arguments[0]).with_name("pg_basebackup")), "-D", str(home / "data"), "-R", "-c", "fast"]
         _run_as_server([*copy, "--no-sync", "-d", f"{self.url}?application_name={name}"], home)
+        kept = reserved_port()
+        port = kept.getsockname()[1]
         arguments = list(self._arguments)
         arguments[arguments.index("-D") + 1] = str(home / "data")
         # The last of two settings of one name counts.
         standby = type(self)(_at_port(self.url, port), home, [*arguments, "-c", f"port={port}"])
+        standby._port = kept
         try:
             standby.start()
         except BaseException:
@@ -199,6 +204,8 @@ class PostgresServer:
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None
+        if self._port is not None:
+            self._port.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
 
@@ -264,10 +271,16 @@ def _group() -> int | None:
     return pwd.getpwnam(user).pw_gid if user else None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def reserved_port() -> socket.socket:
+    """Return a socket that keeps a free port of this machine for a server: while it is open, nobody else is given that port.
+
+    A server listens beside it. A port that was free a moment ago may be another's when the server's data has been made, or
+    while the server is dead; whoever connects would take that one for it.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 def _die_with_parent() -> None:

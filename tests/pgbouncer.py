@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from scripts.postgres_server import reserved_port
+
 _PLACES = ("/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer")
-_START_SECONDS_MAX = 10.0
+_START_SECONDS_MAX = 60.0
 
 
 @contextlib.contextmanager
@@ -31,7 +33,8 @@ def pgbouncer_before(url: str, *, servers_max: int = 3, ignored: str = "") -> It
     """
     parts = urlsplit(url)
     home = Path(tempfile.mkdtemp(prefix="rota-pgbouncer-"))
-    port = _free_port()
+    kept = reserved_port()
+    port = kept.getsockname()[1]
     (home / "users").write_text(f'"{parts.username}" ""\n')
     (home / "settings").write_text(
         "[databases]\n"
@@ -61,6 +64,7 @@ def pgbouncer_before(url: str, *, servers_max: int = 3, ignored: str = "") -> It
     finally:
         process.terminate()
         process.wait()
+        kept.close()
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -101,9 +105,3 @@ def _user() -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in names else "nobody"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -22,7 +23,7 @@ from rota.store.postgres.bounds import Bounds
 from rota.store.postgres.server import CONNECTIONS_MAX
 from rota.store.postgres.store import PostgresStore
 from rota.submit.send import send
-from scripts.postgres_server import NoServerError
+from scripts.postgres_server import NoServerError, reserved_port
 from tests.contract.shop import BAKE, OVENS
 from tests.postgres.through import ENDS_WITHIN_S, QUICK, ended, open_through, schema_of
 from tests.postgres_server import PostgresServer
@@ -100,6 +101,16 @@ def test_a_killed_server_starts_when_its_back_ends_are_gone(fragile: PostgresSer
     left.close()
     psycopg.connect(fragile.url).close()
     assert log.read_text().count("is still in use") > before
+
+
+def test_a_port_is_kept_for_a_server_and_for_nobody_else() -> None:
+    """While its data is made, and while it is dead: whatever listened there meanwhile would be taken for it."""
+    with reserved_port() as kept:
+        place = kept.getsockname()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(place)
+        with socket.create_server(place):
+            socket.create_connection(place).close()
 
 
 async def test_a_server_that_stays_away_is_told_soon(fragile: PostgresServer) -> None:
