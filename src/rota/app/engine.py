@@ -103,6 +103,19 @@ async def pending_steps(url: str | Path, *, config: Config | None = None) -> Seq
     return await pending(address.place, config.schema)
 
 
+async def refuse_unless_allowed(url: str | Path, *, config: Config | None = None) -> None:
+    """Refuse a PostgreSQL store in which this role may not do all that a node does. A file has said so when it was opened.
+
+    Raises:
+        StoreUnavailableError: It lacks a right, or the server cannot be reached.
+    """
+    address, config = read_address(url), config or Config()
+    if address.engine == POSTGRES:
+        from rota.store.postgres.rights import require_rights
+
+        await require_rights(address.place, config.schema)
+
+
 def script_of(url: str | Path, steps: Sequence[Step], *, config: Config | None = None) -> str:
     """Return the steps of ``pending_steps`` as one script for ``psql``, or for the ``sqlite3`` shell.
 

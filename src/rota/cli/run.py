@@ -13,7 +13,7 @@ from rota.cli import options
 from rota.cli.duration import duration
 from rota.cli.exits import Exit, stop
 from rota.cli.number import whole
-from rota.cli.open import Place, app_of, require, run_with, said_outright
+from rota.cli.open import Place, app_of, config_of, require, run_with, said_outright
 from rota.cli.output import warn
 from rota.cli.words import did_you_mean
 from rota.model.limits import CONCURRENCY_MAX, NAME_BYTES_MAX, PROCESSES_MAX
@@ -186,17 +186,18 @@ def _make_sure(place: Place) -> None:
 
     Raises:
         Stop: It cannot be a store.
-        RotaError: The store refuses, or nodes cannot run on it.
+        RotaError: The store refuses, nodes cannot run on it, or its role may not do what they do.
     """
     from rota.app.address import read_address
+    from rota.app.engine import refuse_unless_allowed
     from rota.app.liveness import refuse_unless_provable
 
-    async def nothing(_: object) -> None:
-        return None
+    async def allowed(_: object) -> None:
+        await refuse_unless_allowed(place.url, config=config_of(place))
 
     require(place, creates=True)
     refuse_unless_provable(read_address(place.url))
-    run_with(place, nothing, creates=True)
+    run_with(place, allowed, creates=True)
 
 
 def _host_name() -> str:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from rota.store.postgres.server import quoted
+from rota.errors import StoreUnavailableError
+from rota.store.postgres.server import Server, quoted
 from rota.store.statements import load
 
 _NAMED_MAX = 8
@@ -39,6 +40,31 @@ SELECT x.missing
 async def missing_rights(connection: asyncpg.Connection, schema: str) -> Sequence[str]:
     """Return what this role may not do in the schema and has to, such as ``INSERT on table live``; empty if all is well."""
     return [record["missing"] for record in await connection.fetch(_MISSING, schema, list(load("postgres")))]
+
+
+async def require_rights(url: str, schema: str) -> None:
+    """Refuse a role that may not do all that a node does. One that may only look could ask for ever.
+
+    Raises:
+        StoreUnavailableError: With what is missing, and the GRANT to type; or the server cannot be reached.
+    """
+    server = Server(url, schema, connections_max=1)
+    try:
+        async with server.connection("require_rights") as connection:
+            missing = await missing_rights(connection, schema)
+            if missing:
+                raise denied(server.where, schema, await role_of(connection), missing)
+    finally:
+        await server.close()
+
+
+def denied(where: str, schema: str, role: str, missing: Sequence[str]) -> StoreUnavailableError:
+    """Return the error for a role that lacks these rights."""
+    return StoreUnavailableError(
+        f"{where} does not let role {role} work: it lacks {told(missing)}. Nothing was written. Let the schema's owner say "
+        f"`{grants(schema, role)}`",
+        store=where,
+    )
 
 
 _WRITABLE = """
