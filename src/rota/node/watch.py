@@ -10,11 +10,13 @@
 A read that fails ends the look and proves nothing; what is counted from read to read starts over. So it does while our own
 renewals are not answered: a store that can be read and not written, as with a full disk, silences everybody. Looks are safe to
 repeat and may be done by any number of supervisors at once: closing is compare-and-set, a second release finds nothing left.
+While a second is given to somebody, the next look is at its end, and not half a second after the last that came too early.
 
 Invariants, each with the test that holds it:
     Nothing is closed on a failed read.                            tests/unit/node/test_watch.py
     A worker is rescued only once its own proof is gone.           tests/unit/node/test_watch.py
     A living node's worker is left to its own supervisor first.    tests/unit/node/test_watch.py
+    The look that ends its second is not late.                     tests/unit/node/test_watch.py
     Silence is no evidence for who is not heard either.            tests/unit/node/test_watch.py
     Nor for who had to wait for its own registration.              tests/unit/node/test_registrar.py
 """
@@ -92,6 +94,7 @@ class Watch:
         self._peers = Peers(own, self.notice)
         self._news = asyncio.Event()
         self._since: dict[int, int] = {}
+        self._due_ns: int | None = None
         self._hosts: dict[int, Identity | None] = {}
         self._seen: Membership | None = None
         self._looks = 0
@@ -102,14 +105,21 @@ class Watch:
         self._news.set()
 
     async def run(self) -> None:
-        """Look twice a second, and at once when there is news, until cancelled."""
+        """Look twice a second, when a second that was given is over, and at once when there is news, until cancelled."""
         try:
             while True:
                 is_waiting = await self.look()
                 self._soon = self._soon + 1 if is_waiting else 0
-                await self._pause(SOON_S if 0 < self._soon <= SOON_LOOKS_MAX else LOOK_S)
+                await self._pause(SOON_S if 0 < self._soon <= SOON_LOOKS_MAX else self.rest_s)
         finally:
             self._peers.close()
+
+    @property
+    def rest_s(self) -> float:
+        """How long after a look the next one is: half a second, or until the first second is over that it found begun."""
+        if self._due_ns is None:
+            return LOOK_S
+        return min(LOOK_S, max(SOON_S, (self._due_ns - self._clock.boot_ns()) / 1e9))
 
     def count_anew(self) -> None:
         """Take no silence until now for death: there may have been an outage in which this supervisor did not look."""
@@ -128,6 +138,7 @@ class Watch:
         with contextlib.suppress(OSError):
             self._liveness.refresh()
         began = self._clock.boot_ns()
+        self._due_ns = None
         is_read = False
         try:
             async with asyncio.timeout(READ_S):
@@ -222,8 +233,12 @@ class Watch:
         self._since = {id_: since for id_, since in self._since.items() if id_ in known}
 
     def _has_lasted(self, worker: int) -> bool:
+        """Whether a worker has been given its second; else the next look is when it will have been."""
         now = self._clock.boot_ns()
-        return now - self._since.setdefault(worker, now) >= OWN_SUPERVISOR_S * 1e9
+        over = self._since.setdefault(worker, now) + round(OWN_SUPERVISOR_S * 1e9)
+        if now < over:
+            self._due_ns = over if self._due_ns is None else min(over, self._due_ns)
+        return now >= over
 
     def _rescue(self, worker: WorkerRow, *, is_node_lost: bool) -> None:
         if self._rescuer.is_at_work_on(worker.id):

@@ -12,7 +12,7 @@ from rota.node.lease import NoLease
 from rota.node.liveness import Dead
 from rota.node.processes import SystemProcesses
 from rota.node.rescuer import Rescuer
-from rota.node.watch import OWN_SUPERVISOR_S, WHOLE_LOOKS, Watch
+from rota.node.watch import LOOK_S, OWN_SUPERVISOR_S, SOON_S, WHOLE_LOOKS, Watch
 from rota.runtime.entropy import SystemEntropy
 from rota.store.port import Membership
 from rota.telemetry.telemetry import Telemetry
@@ -229,6 +229,55 @@ async def test_a_living_nodes_worker_is_left_to_its_own_supervisor_first(
 
     assert store.calls("close_worker") == [("close_worker", 21)]
     assert store.blames[0].failure.type == "WorkerCrashed"
+
+
+async def test_the_look_that_ends_its_second_is_not_late(
+    watch: Watch, store: ScriptedStore, proofs: Proofs, rescuer: Rescuer, clock: ManualClock
+) -> None:
+    """A look that comes a moment too early must not cost another half second, nor make hundreds of looks of the rest."""
+    proofs.gone = {"worker-21"}
+    await watch.look()
+    assert watch.rest_s == LOOK_S
+
+    clock.advance(0.8)
+    proofs.gone.add("worker-22")
+    await watch.look()
+    assert watch.rest_s == pytest.approx(0.2)
+
+    clock.advance(0.195)
+    assert watch.rest_s == SOON_S
+    await watch.look()
+    assert store.calls("close_worker") == []
+
+    clock.advance(watch.rest_s)
+    await watch.look()
+    await rescuer.drained()
+    assert store.calls("close_worker") == [("close_worker", 21)]
+    assert watch.rest_s == LOOK_S, "the second's second is over in 0.8 s"
+
+
+async def test_who_has_been_given_its_second_is_looked_at_twice_a_second(
+    watch: Watch, store: ScriptedStore, proofs: Proofs, rescuer: Rescuer, clock: ManualClock
+) -> None:
+    """It lives after all, is being rescued, or cannot be read of: no reason to look more often."""
+    proofs.gone = {"worker-21"}
+    await watch.look()
+    clock.advance(0.7)
+    store.failing = {"membership": 1}
+    await watch.look()
+    assert watch.rest_s == LOOK_S
+
+    proofs.gone.clear()
+    await watch.look()
+    assert watch.rest_s == LOOK_S
+
+    proofs.gone = {"worker-21"}
+    store.failing = {"close_worker": 1}
+    await watch.look()
+    clock.advance(OWN_SUPERVISOR_S)
+    await watch.look()
+    assert watch.rest_s == LOOK_S
+    await rescuer.drained()
 
 
 async def test_a_proof_that_comes_back_starts_the_second_anew(
