@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from rota.errors import ConfigError, UnsupportedStoreError
+from rota.model.near import closest
 from rota.store.torn import WHAT_TO_DO, is_torn
-from rota.submit.check import closest
 
 SQLITE = "sqlite"
 POSTGRES = "postgres"

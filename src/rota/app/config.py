@@ -24,7 +24,7 @@ from rota.model.limits import (
     RETENTION_DAYS_DEFAULT,
     WAITING_JOBS_MAX,
 )
-from rota.submit.check import closest
+from rota.model.near import closest
 
 DEFAULT_STORE: Final = "rota.db"
 LEASE_MS_MIN: Final = 3_000

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from rota.app.rota import Rota
 from rota.errors import ConfigError, UsageError
-from rota.submit.check import closest
+from rota.model.near import closest
 
 
 def load_app(name: str) -> Rota:

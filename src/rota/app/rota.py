@@ -19,13 +19,14 @@ from rota.app.engine import open_store
 from rota.app.task import AsyncTask, KeyRule, Task
 from rota.app.token import Token
 from rota.errors import InvalidTokenError, TaskDefinitionError, UnknownTaskError
+from rota.model.near import closest
 from rota.model.retry import Retry
 from rota.model.task import TaskSpec
 from rota.model.token import is_token, token_from_text
 from rota.runtime.clock import Clock, SystemClock
 from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.store.port import Store
-from rota.submit.check import check_span, closest
+from rota.submit.check import check_span
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from difflib import get_close_matches
 from typing import Any
 
 import typer
@@ -15,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from rota.cli.exits import MEANINGS
 from rota.cli.output import paint
+from rota.model.near import near
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; its home differs between typer's versions."""
@@ -87,8 +87,8 @@ class Group(TyperGroup):
         """Find the command, or say which one was probably meant."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             options = [name for param in self.get_params(ctx) for name in param.opts]
-            near = get_close_matches(args[0], [*options, *self.list_commands(ctx)], n=2, cutoff=0.6)
-            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            found = near(args[0], [*options, *self.list_commands(ctx)], 2)
+            meant = f" Did you mean {' or '.join(found)}?" if found else ""
             ctx.fail(f"There is no command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from rota.model.near import near
+
 _US = 1_000_000
 
 
@@ -63,10 +65,8 @@ def share(part: int, whole: int) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'bake'?``, or nothing if no known word is near."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, sorted(set(known)), n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+    found = near(word, known)
+    return f"Did you mean {' or '.join(repr(match) for match in found)}?" if found else ""
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from rota.model.signature import did_you_mean
+from rota.model.near import closest
 
 ROWS: Final = (list, tuple, set, frozenset, deque)
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
@@ -77,7 +77,7 @@ def find_unknown(plain: Any, read: Any, path: str) -> str | None:
 
 def unknown_field(name: str, known: Iterable[str], path: str) -> str:
     """Return the words for a field that a type does not have."""
-    return f"Object contains unknown field {name}{did_you_mean(name, known)} - at {path}"
+    return f"Object contains unknown field {name}{closest(name, known)} - at {path}"
 
 
 def values_of(value: Any) -> dict[str, Any]:

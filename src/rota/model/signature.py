@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from rota.errors import InvalidArgumentsError, TaskDefinitionError
+from rota.model.near import closest
 
 _MODULES = re.compile(r"""(?P<text>'[^']*'|"[^"]*")|\b(?:[^\W\d]\w*\.)+(?=[^\W\d])""")
 """The names of modules in an annotation's text; not what looks like them in the values of a ``Literal``."""
@@ -143,7 +144,7 @@ class Signature:
     def _refuse_unknown(self, name: str) -> None:
         if name in self.annotations:
             return
-        raise self._refusal(f"has no parameter {name!r}{did_you_mean(name, self.names)}", argument=name)
+        raise self._refusal(f"has no parameter {name!r}{closest(name, self.names)}", argument=name)
 
     def _refuse_missing(self, given: Collection[str]) -> None:
         missing = [name for name in self.required if name not in given]
@@ -172,14 +173,6 @@ def annotation_text(annotation: Any) -> str:
     if type(annotation) is type:
         return annotation.__qualname__
     return _MODULES.sub(lambda found: found["text"] or "", inspect.formatannotation(annotation))
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a close name as a question, such as `` (did you mean 'store'?)``; nothing if none is close."""
-    import difflib
-
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn
 
@@ -187,9 +186,3 @@ def microseconds_of(instant: Any, name: str) -> int:
             "datetime(…, tzinfo=UTC), or ZoneInfo('Europe/Berlin')."
         )
     return (instant - _EPOCH) // _MICROSECOND
-
-
-def closest(name: str, names: Any) -> str:
-    """Return `` (did you mean 'bake'?)`` if a known name is close, else nothing."""
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -13,7 +13,7 @@ from rota.model.meta import overrides_of
 from rota.model.retry import Retry
 from rota.model.slot import hash16
 from rota.model.token import token_from_text
-from rota.submit.check import check_batch, check_key, check_name, closest
+from rota.submit.check import check_batch, check_key, check_name
 from rota.submit.terms import Terms, new_job
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -177,8 +177,6 @@ def test_names_and_keys_that_are_good_pass_unchanged() -> None:
     assert check_name("öfen.nacht-2", "queue") == "öfen.nacht-2"
     assert check_key("Straße 5", "bake") == "Straße 5"
     assert check_key(None, "bake") is None
-    assert closest("bakee", ["bake", "ship"]) == " (did you mean 'bake'?)"
-    assert closest("x", ["bake"]) == ""
 
 
 def test_an_error_says_which_family_it_is_of() -> None:
