@@ -136,6 +136,15 @@ def unavailable(problem: BaseException, *, where: str) -> StoreUnavailableError:
     )
 
 
+def node_closed(node_id: int) -> NodeClosedError:
+    """Return what a node is told whose renewal found it closed."""
+    return NodeClosedError(
+        f"node {node_id} is closed: it was declared dead, and its workers' jobs are being given to others. "
+        "Its workers must end now.",
+        node=node_id,
+    )
+
+
 def _refused(state: str, says: str, where: str) -> StoreUnavailableError:
     """Return the error for a server that answered, and said no."""
     if state in ("53300", "53400"):

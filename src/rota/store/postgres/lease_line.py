@@ -19,9 +19,8 @@ import asyncio
 
 import asyncpg
 
-from rota.errors import NodeClosedError
 from rota.store.postgres.connect import Connector
-from rota.store.postgres.errors import DRIVER_ERRORS, translated, unavailable
+from rota.store.postgres.errors import DRIVER_ERRORS, node_closed, translated, unavailable
 from rota.store.postgres.server import quoted
 
 
@@ -73,11 +72,7 @@ class LeaseLine:
             self._used.discard(connection)
         self._keep(connection)
         if said != "SELECT 1":
-            raise NodeClosedError(
-                f"node {node_id} is closed: it was declared dead, and its workers' jobs are being given to others. "
-                "Its workers must end now.",
-                node=node_id,
-            )
+            raise node_closed(node_id)
 
     def close(self) -> None:
         """Cut off all connections."""

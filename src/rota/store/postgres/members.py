@@ -8,6 +8,7 @@ import msgspec
 
 from rota.errors import NodeClosedError
 from rota.store.port import DepartedRow, Membership, NewNode, NewWorker, NodeRow, Registered, WorkerRow
+from rota.store.postgres.errors import node_closed
 from rota.store.postgres.subject import Subject, numbers_of
 
 _nodes = msgspec.json.Decoder(list[NodeRow])
@@ -25,11 +26,7 @@ class PostgresMembers(Subject):
     async def renew(self, node_id: int, counter: int) -> None:
         """Raise the node's lease counter; see the port."""
         if not await self._server.value("renew_node", node_id, counter):
-            raise NodeClosedError(
-                f"node {node_id} is closed: it was declared dead, and its workers' jobs are being given to others. "
-                "Its workers must end now.",
-                node=node_id,
-            )
+            raise node_closed(node_id)
 
     async def close_node(self, node_id: int, counter: int) -> bool:
         """Declare a node dead if its counter still is ``counter``; see the port."""
