@@ -24,7 +24,7 @@ from tests.checkers.one_runner import one_runner
 from tests.integration.cluster import Cluster, Node
 from tests.integration.test_crash_writes import STRANGER
 from tests.processes import is_running
-from tests.unit.node.waiting import until
+from tests.unit.node.waiting import PATIENCE_S, until
 
 
 @contextlib.contextmanager
@@ -52,7 +52,7 @@ def test_a_drain_lets_running_jobs_finish_and_starts_no_more(cluster: Cluster, g
     until(lambda: node.worker(1).is_draining, "the worker to leave the ring")
     gate.touch()
 
-    assert node.keeper.wait(20) == 0
+    assert node.keeper.wait(PATIENCE_S) == 0
     assert cluster.states([running]) == [State.SUCCEEDED]
     assert set(cluster.states(waiting)) == {State.WAITING}
     assert cluster.membership().nodes == []
@@ -91,7 +91,7 @@ def test_a_second_signal_ends_at_once(cluster: Cluster, gate: Path) -> None:
 
     node.keeper.send_signal(signal.SIGTERM)
 
-    assert node.keeper.wait(15) == 0
+    assert node.keeper.wait(PATIENCE_S) == 0
     row = cluster.find(token)
     assert (row.state, row.attempts, row.crashes) == (State.WAITING, 0, 0)
     assert "crashed" not in cluster.history_of(token)

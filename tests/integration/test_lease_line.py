@@ -83,6 +83,7 @@ async def test_calls_side_by_side_do_not_share_a_connection(server: PostgresServ
         assert case.net.accepted == 2
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("has_connection", [True, False])
 async def test_a_silent_network_is_given_up_in_time(server: PostgresServer, *, has_connection: bool) -> None:
     """Whether it is asked or connected to; and nobody waits for a connection to end in good order."""

@@ -11,7 +11,7 @@ import pytest
 from tests.postgres.through import open_through
 from tests.postgres_server import PostgresServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.timed]
 
 
 async def test_whoever_stops_to_listen_as_the_connection_is_made_leaves_no_error_behind(server: PostgresServer) -> None:

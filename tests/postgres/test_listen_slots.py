@@ -18,7 +18,7 @@ from tests.postgres.hearing import PATIENCE_S, Ear, is_everything, names, worker
 from tests.postgres.through import QUICK, Through, open_through
 from tests.postgres_server import PostgresServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.timed]
 
 LARGE = 41
 """So many open workers make a cluster large."""
