@@ -194,11 +194,13 @@ class SimStarted:
         self._is_asked = self._is_asked or number == signal.SIGTERM
         self._world.signal(self._process, int(number))
 
-    def kill(self, why: str) -> None:
+    def kill(self, why: str) -> bool:
         """Kill it."""
+        is_first = self._process.is_alive and self._killed_why is None
         if self._process.is_alive:
             self._killed_why = self._killed_why or why
         self._world.signal(self._process, KILL)
+        return is_first
 
     def wipe_table(self) -> None:
         """Clear its table."""

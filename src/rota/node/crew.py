@@ -57,6 +57,7 @@ class Crew:
         """Start a worker under this ring name.
 
         Raises:
+            NotNowError: None may be at this moment.
             OSError: No process can be started.
         """
         proof = f"worker-{self._entropy.hex(8)}"
@@ -85,8 +86,8 @@ class Crew:
         """Kill every process, and its group, on behalf of whoever asked the node to end: nobody is blamed."""
         for process in self:
             process.tell(signal.SIGTERM)
-            process.kill(why)
-            self._telemetry.emit("worker.killed", worker=process.name, pid=process.pid, why=why)
+            if process.kill(why):
+                self._telemetry.emit("worker.killed", worker=process.name, pid=process.pid, why=why)
 
     def _worker_order(self, name: str, proof: str, *, is_alone: bool) -> WorkerOrder:
         order = self._order

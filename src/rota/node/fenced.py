@@ -14,6 +14,10 @@ from rota.node.remains import Remains
 from rota.worker.running import RunningTable
 
 
+class NotNowError(Exception):
+    """No worker may be started at this moment: nothing has gone wrong with one, and it is started later."""
+
+
 class Permit(Protocol):
     """Who says whether workers may run; ``rota.node.lease.Lease``."""
 
@@ -45,10 +49,11 @@ class Fenced:
         """Start a worker process.
 
         Raises:
-            OSError: No process can be started, or none may.
+            NotNowError: None may be: the lease is not good.
+            OSError: No process can be started.
         """
         if not self._permit.is_good:
-            raise OSError("the node's lease is not good, so no worker may be started")
+            raise NotNowError("the node's lease is not good; a worker is started when it is")
         started = FencedProcess(self._inner.start(start, keeps_log=keeps_log), self._has_ended)
         self._running.add(started)
         return started
@@ -107,9 +112,9 @@ class FencedProcess:
         """Send it a signal."""
         self._inner.tell(number)
 
-    def kill(self, why: str) -> None:
-        """Kill it and all that it started."""
-        self._inner.kill(why)
+    def kill(self, why: str) -> bool:
+        """Kill it and all that it started; return whether that is the end of it."""
+        return self._inner.kill(why)
 
     def wipe_table(self) -> None:
         """Clear the running table of a process that has ended and is forgiven."""

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Collection
 
 from rota.node.crew import Crew
+from rota.node.fenced import NotNowError
 from rota.node.rescuer import Rescuer
 from rota.runtime.entropy import Entropy
 from rota.store.port import AloneRow, Store, WorkerRow
@@ -75,7 +76,10 @@ class Isolator:
                 await self._pause(min(_LONGEST_S, LOOK_S * 2.0 ** (misses - 1)))
 
     async def _run_one(self) -> None:
-        process = self._crew.start(f"{self._crew.node}/alone", is_alone=True)
+        try:
+            process = self._crew.start(f"{self._crew.node}/alone", is_alone=True)
+        except NotNowError:
+            return  # The node's lease lapses, which is told.
         try:
             ending = await process.ended()
             await self._rescuer.make_up_for(process, ending, is_alone=True)

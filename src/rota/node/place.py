@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from rota.node.crew import Crew
+from rota.node.fenced import NotNowError
 from rota.node.process import Ending
 from rota.node.processes import Started
 from rota.node.rescuer import Rescuer
@@ -14,6 +15,9 @@ from rota.worker.order import DRAINED, RECYCLE
 
 CONFIG = 78
 """Exit code of a worker that cannot load the app: a person must mend something."""
+
+PUT_OFF_S = 0.5
+"""Before a start that was put off is tried again: by then the node's lease has lapsed, which ends this, or is good."""
 
 _PROVED_S = 10.0
 _FREE_STARTS = 3
@@ -49,7 +53,12 @@ class Place:
         """Start processes, one after another, until the node is ending and the last of them is accounted for."""
         deaths = 0
         while not self._ending.is_set():
-            process = self._start()
+            try:
+                process = self._start()
+            except NotNowError as error:
+                self._telemetry.emit("worker.put_off", worker=self.name, why=str(error))
+                await self._pause(PUT_OFF_S)
+                continue
             if process is None:
                 deaths += 1
                 await self._wait(wait_s(deaths, has_registered=False), deaths)
@@ -83,6 +92,9 @@ class Place:
         if seconds <= 0 or self._ending.is_set():
             return
         self._telemetry.emit("worker.delayed", worker=self.name, deaths=deaths, wait_s=seconds)
+        await self._pause(seconds)
+
+    async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), seconds)
 

@@ -127,12 +127,18 @@ class WorkerProcess:
         if not self._is_reaped:
             self._send(number)
 
-    def kill(self, why: str) -> None:
-        """Kill the process and its group. What ``ended`` waits for comes then."""
-        if not self._is_reaped:
-            self._killed_why = self._killed_why or why
-            _kill_group(self.pid)
-            self._send(signal.SIGKILL)
+    def kill(self, why: str) -> bool:
+        """Kill the process and its group. What ``ended`` waits for comes then.
+
+        Return whether that is the end of it; ``False`` for one that has been reaped, or was killed before.
+        """
+        if self._is_reaped:
+            return False
+        is_first = self._killed_why is None
+        self._killed_why = self._killed_why or why
+        _kill_group(self.pid)
+        self._send(signal.SIGKILL)
+        return is_first
 
     def wipe_table(self) -> None:
         """Clear the running table of a process that has ended and is forgiven, so that no other supervisor blames either.

@@ -45,8 +45,11 @@ class Started(Protocol):
         """Send it a signal, such as SIGTERM to ask it to end."""
         ...
 
-    def kill(self, why: str) -> None:
-        """Kill it and all that it started. What ``ended`` waits for comes then."""
+    def kill(self, why: str) -> bool:
+        """Kill it and all that it started. What ``ended`` waits for comes then.
+
+        Return whether that is the end of it; ``False`` for one that has ended already, or was killed before.
+        """
         ...
 
     def wipe_table(self) -> None:

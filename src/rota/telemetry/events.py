@@ -159,6 +159,7 @@ _PROCESSES = (
         "worker pid signal code running memory_bytes seconds",
     ),
     _event("worker.delayed", _W, "A worker keeps dying, so its next start waits.", "worker deaths wait_s"),
+    _event("worker.put_off", _I, "A worker is not started yet, since its node's lease is not good.", "worker why"),
     _event("worker.killed", _W, "The supervisor killed a worker.", "worker pid why seconds"),
     _event(
         "worker.write_stuck",

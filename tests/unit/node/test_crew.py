@@ -25,8 +25,9 @@ class Lingering:
     def tell(self, number: signal.Signals) -> None:
         self.sent.append(number)
 
-    def kill(self, why: str) -> None:
+    def kill(self, why: str) -> bool:
         self.sent.append(why)
+        return len(self.sent) == 2
 
 
 class Starter:
@@ -48,6 +49,7 @@ class Nobody:
 
 def test_a_killed_worker_is_answered_for_until_it_has_been_reaped() -> None:
     """Until then it may run: were it given up now, the watch would release what it holds."""
+    told: list[str] = []
     parts: Any = {"processes": Starter(), "liveness": Nobody()}
     order = NodeOrder(store="rota.db", app="shop:app", name="mitte")
     crew = Crew(
@@ -57,7 +59,7 @@ def test_a_killed_worker_is_answered_for_until_it_has_been_reaped() -> None:
         parts["processes"],
         liveness=parts["liveness"],
         entropy=SystemEntropy(ManualClock()),
-        telemetry=Telemetry(),
+        telemetry=Telemetry([lambda name, _: told.append(name)]),
     )
     process: Any = crew.start("mitte/1")
 
@@ -65,6 +67,8 @@ def test_a_killed_worker_is_answered_for_until_it_has_been_reaped() -> None:
 
     assert process.sent == [signal.SIGTERM, "the node's lease has run out"]
     assert crew.has(process.proof)
+    crew.end_now("its node ends")
+    assert told == ["worker.started", "worker.killed"], "it is killed once"
 
     crew.dismiss(process)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rota.node.fenced import Fenced
+from rota.node.fenced import Fenced, NotNowError
 from rota.node.order import WorkerStart
 from rota.node.process import Ending
 from rota.node.remains import Remains
@@ -33,8 +33,9 @@ class Process:
     def tell(self, number: signal.Signals) -> None:
         self.heard.append(number)
 
-    def kill(self, why: str) -> None:
+    def kill(self, why: str) -> bool:
         self.heard.append(why)
+        return True
 
     def wipe_table(self) -> None:
         self.heard.append("wipe")
@@ -74,7 +75,7 @@ async def test_nothing_is_started_while_the_lease_is_not_good() -> None:
     inner, permit = Inner(), Permit()
     permit.is_good = False
 
-    with pytest.raises(OSError, match="lease"):
+    with pytest.raises(NotNowError, match="lease"):
         Fenced(inner, permit).start(START)
     assert inner.started == []
 
@@ -107,7 +108,7 @@ async def test_everything_else_is_passed_through() -> None:
     process = fenced.start(START)
 
     process.tell(signal.SIGTERM)
-    process.kill("why")
+    assert process.kill("why")
     process.wipe_table()
     fenced.remove("worker-9")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from rota.node.fenced import NotNowError
 from rota.node.isolator import Isolator
 from rota.node.process import Ending
 from rota.runtime.entropy import SystemEntropy
@@ -135,3 +136,22 @@ async def test_a_process_that_found_nothing_is_not_started_over_and_over() -> No
     await asyncio.wait_for(task, 5)
 
     assert started == 1
+
+
+async def test_a_node_whose_lease_is_not_good_is_in_no_trouble() -> None:
+    """None may be started then; it is tried again after a look, and nothing has failed."""
+    store = ScriptedStore()
+    store.workers, store.suspects = [worker(11, 1)], [SUSPECT]
+    crew = Crew(store, runs_it=True)
+    crew_start, refused = crew.start, list[str]()
+
+    def start(name: str, *, is_alone: bool = False) -> Process:
+        if not refused:
+            refused.append(name)
+            raise NotNowError("the lease is not good")
+        return crew_start(name, is_alone=is_alone)
+
+    crew.start = start  # type: ignore[method-assign]
+    await kept(store, crew, 5)
+
+    assert refused == crew.started == ["node1/alone"]

@@ -110,9 +110,11 @@ async def test_who_goes_on_writing_elsewhere_is_not_waited_for(tmp_path: Path) -
 async def test_a_kill_by_the_supervisor_says_why(tmp_path: Path) -> None:
     """Who reads the history should not look for a culprit that does not exist."""
     async with standin(tmp_path, "wait") as process:
-        process.kill("it stood still")
+        assert process.kill("it stood still")
+        assert not process.kill("its node ends"), "it was killed before"
         ending = await process.ended()
 
+    assert not process.kill("its node ends"), "it has ended"
     assert ending.killed_why == "it stood still"
     assert "sent by its supervisor: it stood still" in ending.words
 
