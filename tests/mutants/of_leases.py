@@ -172,8 +172,8 @@ MUTANTS = [
         (
             Edit(
                 "node/crew.py",
-                "            process.kill(why)\n",
-                "            process.kill(why)\n            self.dismiss(process)\n",
+                "            if process.kill(why):\n",
+                "            self.dismiss(process)\n            if process.kill(why):\n",
             ),
         ),
         Tests("tests/unit/node/test_crew.py"),
