@@ -80,6 +80,23 @@ async def test_what_is_urgent_is_next_once_it_was_told(shop: Shop, limit: int) -
     assert priorities == [100, 50, *[0] * (10 * limit - 2)]
 
 
+async def test_what_is_ordinary_is_next_while_all_that_waits_is_less(shop: Shop) -> None:
+    """Its place looks like any other, so the news of it does not say that priorities differ; twice, since the first leaves."""
+    await shop.submit(*[shop.job(slot=slot, priority=-1) for slot in range(400)])
+    baker = Baker(await shop.worker())
+    for _ in range(3):
+        await baker.takes(1)
+
+    for _ in range(2):
+        job = shop.job(slot=900)
+        await shop.submit(job)
+        seq = (await shop.row(job.token)).seq
+        assert seq is not None
+        baker.book.heard(900, place_of(0, seq), is_staged=True)
+
+        assert [job.priority for job in await baker.takes(1)] == [0]
+
+
 async def test_what_came_back_is_next_though_it_has_an_old_place(shop: Shop) -> None:
     """Given back by a drain, or released: its place is before all fronts that are known."""
     await shop.submit(*[shop.job(priority=number % 5) for number in range(300)])

@@ -87,9 +87,12 @@ def stretches(db: apsw.Connection, queue_id: int, start: int = _FIRST) -> Iterat
 
 
 def is_mixed(db: apsw.Connection, queue_id: int) -> bool:
-    """Whether jobs of several priorities can be claimed in this queue."""
+    """Whether jobs of several priorities can be claimed in this queue, or of another than the usual one, as on PostgreSQL.
+
+    Where all are of another, the next that is submitted may well not be, and its place looks as usual to who hears of it.
+    """
     first, last = db.execute(SQL["outer_stretches"], (queue_id,)).get
-    return first is not None and first >> _NUMBER_BITS != last >> _NUMBER_BITS
+    return first is not None and not first >> _NUMBER_BITS == last >> _NUMBER_BITS == 0
 
 
 def find_candidates(db: apsw.Connection, wanted: Wanted) -> list[int]:
