@@ -99,6 +99,7 @@ class Watch:
         self._seen: Membership | None = None
         self._looks = 0
         self._soon = 0
+        self._failures = 0
 
     def notice(self) -> None:
         """Look now."""
@@ -146,12 +147,16 @@ class Watch:
             is_read = True
             self._doubt_silence()
             async with asyncio.timeout(ANSWER_S):
-                return await self._judge(seen, began)
+                has_begun = await self._judge(seen, began)
         except (StoreError, TimeoutError) as error:
             if not is_read:
                 self._liveness.missed()
-            self._telemetry.emit("watch.failed", node=self._name, error=error)
+            self._failures += 1
+            if self._failures.bit_count() == 1:  # The 1st, 2nd, 4th, 8th … in a row: it looks twice a second.
+                self._telemetry.emit("watch.failed", node=self._name, error=error)
             return False
+        self._failures = 0
+        return has_begun
 
     def _known(self) -> Membership | None:
         """Return what was seen last, to be told only what is new; now and then nothing, for a server that was set back."""

@@ -82,7 +82,14 @@ def tenure() -> NoLease:
 
 
 @pytest.fixture
-def watch(store: ScriptedStore, proofs: Proofs, tenure: NoLease, rescuer: Rescuer, clock: ManualClock) -> Watch:
+def telemetry() -> Telemetry:
+    return Telemetry()
+
+
+@pytest.fixture
+def watch(
+    store: ScriptedStore, proofs: Proofs, tenure: NoLease, rescuer: Rescuer, clock: ManualClock, telemetry: Telemetry
+) -> Watch:
     """The watch of node 1."""
     scripted: Any = store
     made = Watch(
@@ -92,7 +99,7 @@ def watch(store: ScriptedStore, proofs: Proofs, tenure: NoLease, rescuer: Rescue
         tenure=tenure,
         rescuer=rescuer,
         clock=clock,
-        telemetry=Telemetry(),
+        telemetry=telemetry,
         own=own_identity(),
     )
     made.node_id = 1
@@ -152,6 +159,22 @@ async def test_nothing_is_closed_on_a_failed_read(watch: Watch, store: ScriptedS
     assert not await watch.look()
     assert store.calls("close_node", "close_worker") == []
     assert proofs.misses == 1
+
+
+async def test_an_outage_is_told_again_less_and_less_often(
+    watch: Watch, store: ScriptedStore, telemetry: Telemetry
+) -> None:
+    """It looks twice a second: an hour's outage must not be thousands of lines."""
+    store.failing["membership"] = 100
+    for _ in range(100):
+        await watch.look()
+    assert telemetry.counters["watch.failed"] == 7, "the 1st, 2nd, 4th, 8th, 16th, 32nd and 64th"
+
+    await watch.look()
+    store.failing["membership"] = 1
+    await watch.look()
+
+    assert telemetry.counters["watch.failed"] == 8, "another outage begins"
 
 
 async def test_who_is_not_heard_takes_no_silence_for_death(watch: Watch, proofs: Proofs, tenure: NoLease) -> None:
