@@ -96,7 +96,7 @@ async def test_what_is_no_connection_is_named(bakery: Opener) -> None:
             (raw := engine.raw_connection(), r"sqlalchemy _ConnectionFairy, .*raw connection: .*\.driver_connection"),
         ):
             with pytest.raises(
-                UnfitConnectionError, match=rf"connection= is a {says}.*Accepted are an asyncpg"
+                UnfitConnectionError, match=rf"connection= is of type {says}.*Accepted are an asyncpg"
             ) as caught:
                 here.bake.options(connection=wrong)  # type: ignore[arg-type]
             assert caught.value.code == "ROTA-109"

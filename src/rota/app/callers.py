@@ -107,9 +107,9 @@ class Caller:
         self._given = given
         found = _kind_of(given)
         if found is None:
-            name = f"{type(given).__module__.partition('.')[0]} {type(given).__qualname__}"
+            name = f"{type(given).__module__.partition('.')[0]} {type(given).__qualname__}".removeprefix("builtins ")
             raise UnfitConnectionError(
-                f"connection= is a {name.removeprefix('builtins ')}, through which no job can be submitted.{_hint(given)} "
+                f"connection= is of type {name}, through which no job can be submitted.{_hint(given)} "
                 f"Nothing was written. {_ACCEPTED}.",
                 kind=name,
             )

@@ -131,7 +131,7 @@ class Within:
 
     def _refusal(self, jobs: Sequence[NewJob], called: str, why: str, instead: str) -> UnfitConnectionError:
         return UnfitConnectionError(
-            f"task {jobs[0].task}: {called} was called with connection= a {self._caller.kind}, which {why}. Nothing was "
+            f"task {jobs[0].task}: {called} was called with connection= of type {self._caller.kind}, which {why}. Nothing was "
             f"written. Call {instead}.",
             kind=self._caller.kind,
         )

@@ -177,7 +177,7 @@ def what(row: JobRow, now: int) -> str:
     if row.state is State.RUNNING and row.claimed_at is not None:
         return f"{'asked to stop, ' if row.cancel_asked else ''}for {span(now - row.claimed_at)}"
     if row.failure is not None and row.state is not State.SUCCEEDED:
-        return one_line(f"{row.failure.type}: {row.failure.message}", 80)
+        return one_line(row.failure.says, 80)
     if row.is_alone:
         return "suspect: waits to run alone"
     return ""

@@ -161,5 +161,5 @@ def _stop_for(row: JobRow) -> NoReturn:
     if row.state is State.EXPIRED:
         says = f"job {token} expired before it was started"
     if row.failure is not None:
-        says += f": {row.failure.type}: {one_line(row.failure.message)}".removesuffix(_LAST_LINES)
+        says += f": {one_line(row.failure.says)}".removesuffix(_LAST_LINES)
     stop(Exit.JOB_FAILED, f"{says.rstrip('.')}.", f"Its story: rota job {token}\nPut it back: rota retry {token}")

@@ -46,7 +46,7 @@ def _of_entry(entry: HistoryEntry, attempt: int) -> Line:
     worker = entry.worker or "a worker"
     where = f" on {entry.worker}" if entry.worker else ""
     took = f" after {span(entry.at - entry.started_at)}" if entry.started_at is not None else ""
-    why = f": {entry.failure.type}: {one_line(entry.failure.message)}" if entry.failure is not None else ""
+    why = f": {one_line(entry.failure.says)}" if entry.failure is not None else ""
     match entry.kind:
         case "failed":
             return Line(entry.at, f"attempt {attempt} failed on {worker}{took}{why}", "red")
@@ -77,7 +77,7 @@ def _end_of(row: JobRow) -> list[Line]:
         case State.SUCCEEDED:
             return [Line(at, f"succeeded{where}{took}", "green")]
         case State.FAILED:
-            why = f": {row.failure.type}: {one_line(row.failure.message)}" if row.failure is not None else ""
+            why = f": {one_line(row.failure.says)}" if row.failure is not None else ""
             count = "1 attempt" if row.attempts == 1 else f"{row.attempts} attempts"
             return [Line(at, f"failed for good{where} after {count}{why}", "red")]
         case State.EXPIRED:

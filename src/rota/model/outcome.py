@@ -43,6 +43,12 @@ class Failure(Struct, frozen=True):
     traceback: str = ""
 
     @property
+    def says(self) -> str:
+        """Type and message, as Python writes an exception: ``ValueError: too hot``, or ``ValueError`` alone."""
+        message = self.message.strip()
+        return f"{self.type}: {message}" if message else self.type
+
+    @property
     def blames_nobody(self) -> bool:
         """Whether it only tells that a worker ended in good order."""
         return self.type == WORKER_ENDED

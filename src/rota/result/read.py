@@ -6,6 +6,7 @@ from typing import Final
 
 from rota.errors import ExpiredError, JobCancelledError, JobError, JobExpiredError, JobFailedError, UnknownTokenError
 from rota.model.job import JobRow
+from rota.model.outcome import Failure
 from rota.model.state import State
 from rota.model.token import token_ms, token_text
 
@@ -59,21 +60,21 @@ def _error_of(row: JobRow) -> JobError:
             token=text,
             task=row.task,
         )
-    kind, message, trace = (failure.type, failure.message, failure.traceback) if failure else ("unknown", "", "")
+    failure = failure or Failure("unknown", "")
     count = f"{row.attempts} attempt" if row.attempts == 1 else f"{row.attempts} attempts"
-    crashes = f" and {row.crashes} crashes" if row.crashes else ""
+    crashes = f" and {row.crashes} {'crash' if row.crashes == 1 else 'crashes'}" if row.crashes else ""
     error = JobFailedError(
-        f"job {text} ({row.task}) failed for good after {count}{crashes}: {kind}: {message}\n"
+        f"job {text} ({row.task}) failed for good after {count}{crashes}: {failure.says}\n"
         f"It is kept as a dead letter: `rota job {text}` shows it, `rota retry {text}` puts it back.",
         token=text,
         task=row.task,
-        error_type=kind,
-        error_message=message,
-        traceback=trace,
+        error_type=failure.type,
+        error_message=failure.message,
+        traceback=failure.traceback,
         attempts=row.attempts,
     )
-    if trace:
-        error.add_note(f"In the worker:\n{_end_of(trace)}")
+    if failure.traceback:
+        error.add_note(f"In the worker:\n{_end_of(failure.traceback)}")
     return error
 
 

@@ -87,8 +87,7 @@ def _why_later(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry
         return f"Its handler asked to be called later (Snooze): again at {due}, in {wait}; no attempt is counted.{turn}"
     failed = [entry for entry in history if entry.kind == "failed"]
     if row.attempts and failed and failed[-1].failure:
-        error = failed[-1].failure
-        reason = f"{error.type}: {_cut(error.message)}"
+        reason = _cut(failed[-1].failure.says)
         return f"Attempt {row.attempts} failed ({reason}); the next begins at {due}, in {wait}.{turn}"
     return f"It is scheduled for {due}, in {wait}.{turn}"
 

@@ -111,7 +111,7 @@ class Endings:
             "attempt": attempt.job.attempts + 1,
             "worker": self.worker,
         }
-        said = "" if verdict.failure is None else f"{verdict.failure.type}: {verdict.failure.message}"
+        said = "" if verdict.failure is None else verdict.failure.says
         if attempt.is_overdue:
             self._telemetry.emit("job.timed_out", timeout_ms=attempt.timeout_ms, **facts)
         if verdict.kind is Kind.RETRY and verdict.due_at is not None:

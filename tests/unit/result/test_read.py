@@ -57,6 +57,12 @@ def test_a_failure_without_details_is_still_told() -> None:
         result_of(replace(FAILED, failure=None, attempts=1, crashes=2))
 
 
+def test_an_exception_without_a_message_is_its_type() -> None:
+    """As Python itself writes it: ``assert`` and ``raise NotImplementedError`` say no more."""
+    with pytest.raises(JobFailedError, match="after 1 attempt and 1 crash: AssertionError\n"):
+        result_of(replace(FAILED, failure=Failure("AssertionError", ""), attempts=1, crashes=1))
+
+
 @pytest.mark.parametrize(
     ("state", "error", "says"),
     [(State.CANCELLED, JobCancelledError, "was cancelled"), (State.EXPIRED, JobExpiredError, "was not started")],
