@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rota.cli.exits import MEANINGS
-from rota.cli.output import paint
+from rota.cli.output import paint, put
 from rota.model.near import near
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -33,8 +33,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Answer a plain call for help before anything is parsed; else parse."""
         if _asks_for_help(ctx, args):
-            typer.echo(ctx.get_help(), color=ctx.color)
-            ctx.exit()
+            _put_help(ctx)
         try:
             parsed: list[str] = super().parse_args(ctx, args)
         except UsageError as error:
@@ -77,6 +76,8 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Hand a plain call for a command's help to it before anything is parsed; else parse."""
+        if args and args[0] in ctx.help_option_names:
+            _put_help(ctx)
         command = self.get_command(ctx, args[0]) if args else None
         if command is not None and _asks_for_help(ctx, args[1:]):
             command.make_context(args[0], args[1:], parent=ctx)
@@ -91,6 +92,11 @@ class Group(TyperGroup):
             meant = f" Did you mean {' or '.join(found)}?" if found else ""
             ctx.fail(f"There is no command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)
+
+
+def _put_help(ctx: Any) -> None:
+    put(ctx.get_help())
+    ctx.exit()
 
 
 def _asks_for_help(ctx: Any, args: list[str]) -> bool:

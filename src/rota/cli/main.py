@@ -17,7 +17,7 @@ import typer
 from rota.cli import house, job, jobs, keep, queue, retry, ring, run, status, submit
 from rota.cli.exits import Exit, Stop, code_of
 from rota.cli.help import Command, Group, UsageError
-from rota.cli.output import OutputError, fail, hint
+from rota.cli.output import OutputError, fail, hint, put
 from rota.errors import RotaError
 
 cli = typer.Typer(
@@ -34,7 +34,7 @@ def _version(is_asked: bool) -> None:
     if is_asked:
         from importlib.metadata import version
 
-        typer.echo(f"rota {version('rota')}")
+        put(f"rota {version('rota')}")
         raise typer.Exit
 
 

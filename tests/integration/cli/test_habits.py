@@ -36,7 +36,10 @@ def test_streams_that_are_closed_or_full_are_told_in_words(shop: Folder) -> None
         (f"exec {' '.join(submit)} <&-", 2, b"are not JSON"),
         (f"exec {ROTA} jobs >&-", 0, b""),
         (f"exec {ROTA} jobs 2>&-", 0, b""),
-        (f"exec {ROTA} jobs > /dev/full", 75, b"the output cannot be written: No space left on device."),
+        *(
+            (f"exec {ROTA} {words} > /dev/full", 75, b"the output cannot be written: No space left on device.")
+            for words in ("jobs", "--version", "--help", "jobs --help")
+        ),
     ):
         done = subprocess.run(["sh", "-c", line], cwd=shop.path, env=shop.environment, capture_output=True, check=False)
         assert (done.returncode, b"Traceback" in done.stderr) == (code, False), line
