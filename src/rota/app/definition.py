@@ -110,6 +110,12 @@ def define(
 def _check_rule(key: Callable[..., str | None] | str | None, codec: Codec, name: str) -> None:
     if not callable(key):
         check_key(key, name)
+        if key in (names := codec.signature.names):
+            raise TaskDefinitionError(
+                f"task {name}: key={key!r} would be one key for all of its jobs, which then run one at a time, and {key} is a "
+                f"parameter. Write a rule of the arguments: key=lambda {', '.join(names)}: str({key}).",
+                function=name,
+            )
         return
     if inspect.iscoroutinefunction(key):
         raise TaskDefinitionError(f"task {name}: its key rule is async; a key is computed at once, from the arguments.")

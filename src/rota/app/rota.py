@@ -158,7 +158,8 @@ class Rota:
         that module, and its annotations say how its arguments and result are written down.
 
         Args:
-            key: Called with the task's arguments, returns the job's key: jobs of one key run one at a time and in order.
+            key: Called with the task's arguments, returns the job's key: jobs of one key run one at a time and in order. A
+                text is one key for all of its jobs.
             retry: What happens after a failed attempt.
             timeout: The longest one attempt may take; a bare number is seconds, ``None`` means no limit.
             queue: Where its jobs go; ``None`` for the app's.

@@ -85,6 +85,7 @@ def test_two_tasks_of_one_name_are_refused_naming_both_places() -> None:
         ({"retry": 3}, "Write retry=Retry(attempts=3)"),
         ({"key": lambda order: order.store}, "its key rule takes (order), and is called with all arguments of plain("),
         ({"key": lambda: "x"}, "its key rule takes ()"),
+        ({"key": "order"}, "Write a rule of the arguments: key=lambda order"),
         ({"key": ""}, "it is empty"),
         ({"key": 5}, "Wrap it in str()"),
     ],
