@@ -90,7 +90,8 @@ class Token(Generic[R_co]):
             ResultTimeoutError: Not settled within ``timeout``. It goes on.
             UnknownTokenError: No such job.
             ExpiredError: Its record is past retention.
-            UsageError: Called in a running event loop, which the wait would stop: await the token there.
+            UsageError: Called in a running event loop, which the wait would stop: await the token there. Or it would wait for
+                ever: no limit, and a store in memory in which nobody works.
         """
         if is_in_loop():
             raise UsageError(
@@ -98,6 +99,8 @@ class Token(Generic[R_co]):
                 "`await token.result_async(timeout)`."
             )
         seconds = _seconds(timeout)
+        if seconds is None and self._app.address.is_in_memory:
+            self._app._run(self._refuse_unless_worked_on)
         found: R_co = self._app._run(lambda session: self._result(session, seconds))
         return found
 
@@ -141,6 +144,15 @@ class Token(Generic[R_co]):
         if self._bytes not in states:
             raise self._not_found()
         return states[self._bytes]
+
+    async def _refuse_unless_worked_on(self, session: Session) -> None:
+        """No other process sees a store in memory: with no worker in this one, a test would hang."""
+        state = await self._status(session)
+        if not state.is_final and not (await session.store.membership()).workers:
+            raise UsageError(
+                f"job {self} is {state}, and nobody works in this store, which is in memory: token.result() would wait for "
+                "ever. Call run_until_idle(app) of rota.testing before it; what is due later needs clock.advance(…) first."
+            )
 
     async def _cancel(self, session: Session) -> bool:
         was = (await session.store.cancel(self._bytes)).was

@@ -9,11 +9,24 @@ from typing import Any
 
 import pytest
 
-from rota import InvalidArgumentsError, Rota, State, UsageError
+from rota import InvalidArgumentsError, ResultTimeoutError, Rota, State, UsageError
 from rota.testing import assert_not_submitted, assert_submitted, run_until_idle, submitted, temporary_store
 from tests.unit.app.pizzeria import Order, app, bake, deliver
 
 MITTE = Order("mitte", "funghi")
+kitchen = Rota(":memory:")
+
+
+@kitchen.task
+def half() -> int:
+    """Do one half."""
+    return 1
+
+
+@kitchen.task
+def both_halves() -> int:
+    """Wait for two jobs, without a limit."""
+    return sum(token.result() for token in (half.submit(), half.submit()))
 
 
 def test_a_temporary_store_is_empty_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +174,31 @@ def test_what_is_no_task_is_told_by_name_and_value(wrong: Any) -> None:
             assert_not_submitted(wrong)
         with pytest.raises(TypeError, match=rf"submitted\(\): a task is needed.*{says}"):
             submitted(app, wrong)
+
+
+def test_a_result_that_nobody_works_for_is_refused_instead_of_waited_for() -> None:
+    """Who forgets to run the jobs must see that, and not a test that hangs."""
+    with temporary_store(app) as clock:
+        token = bake.options(delay=60).submit(MITTE)
+        for state in ("scheduled", "waiting"):
+            with pytest.raises(UsageError, match=rf"{token} is {state}, and nobody works .*run_until_idle\(app\)"):
+                token.result()
+            clock.advance(60)
+        with pytest.raises(ResultTimeoutError):
+            token.result(timeout=0)
+
+        run_until_idle(app)
+
+        assert token.result() == "funghi for mitte"
+
+
+def test_a_handler_that_waits_for_another_job_is_worked_for() -> None:
+    """The worker that runs it runs the other, too."""
+    with temporary_store(kitchen):
+        token = both_halves.submit()
+        run_until_idle(kitchen)
+
+        assert token.result() == 2
 
 
 def test_without_a_hand_nothing_would_be_run() -> None:
