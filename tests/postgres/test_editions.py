@@ -7,9 +7,10 @@ import pytest
 
 from rota.errors import SchemaVersionError, StoreError
 from rota.store.port import Store
-from rota.store.postgres.migrate import migrate, pending, script
+from rota.store.postgres.migrate import install_functions, migrate, pending, script
 from rota.store.postgres.schema import FUNCTIONS
 from rota.store.postgres.store import PostgresStore
+from rota.store.statements import load
 from rota.testing.clock import ManualClock
 from tests.postgres.test_migrate import by_hand, shape_of
 from tests.postgres_server import PostgresServer
@@ -83,6 +84,26 @@ async def test_older_code_works_with_newer_functions_that_serve_it(server: Postg
     assert f"functions {FUNCTIONS + 1}" in check.says
     assert f"newer than this code ({FUNCTIONS})" in check.says
     assert "pip install --upgrade rota" in check.advice
+
+
+async def test_a_function_may_get_another_argument_under_older_code(server: PostgresServer, clock: ManualClock) -> None:
+    """One with a default: what the connection had prepared is prepared anew."""
+    schema = server.fresh_schema()
+    await migrate(server.url, schema=schema)
+    store = await PostgresStore.open(server.url, clock=clock, schema=schema, connections_max=1)
+    await store.set_paused("ovens", True)
+    before = await store.queues()
+    text = load("postgres")["list_queues"]
+    newer_text = text.replace("(p_now bigint)", "(p_now bigint, p_more boolean DEFAULT true)")
+
+    connection = await asyncpg.connect(server.url)
+    await connection.execute(f"SET search_path = {schema}")
+    await install_functions(connection, schema, {"list_queues": newer_text})
+    await connection.close()
+
+    assert newer_text != text
+    assert await store.queues() == before
+    await store.close()
 
 
 async def test_older_code_that_is_served_no_more_is_told_who_is_newer(

@@ -34,8 +34,10 @@ FUNCTIONS = 1
 """Which functions these are. Raised with every change of one, so that code can tell newer ones from older ones."""
 
 SERVES = 1
-"""The oldest code, by its own ``FUNCTIONS``, that may call these: its nodes go on while newer ones are started. Raised to
-``FUNCTIONS`` when arguments or columns that older code uses are changed or dropped, or mean something else.
+"""The oldest code, by its own ``FUNCTIONS``, that may call these: its nodes go on while newer ones are started.
+
+A function may get more arguments, with defaults. When it returns other columns, be it one more, or an argument or a column
+means something else, this is raised to ``FUNCTIONS``; or the function stays, and the new one gets a new name.
 """
 
 _NAME = re.compile(r"functions (\d+), for code from (\d+) on\b")
