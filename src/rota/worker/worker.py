@@ -225,15 +225,18 @@ class Worker:
         await station.rings.look()
         create = asyncio.get_running_loop().create_task
         settling, broken = create(station.settler.run()), create(hands.broken())
+        at_rest = True
         try:
             while True:
                 for line in station.lines:
                     line.slots.suspect_all()
-                if not await station.claimer.claim_once() and not hands.todo and not hands.busy:
+                # What still ran before the claim may have ended during it, unsettled, and may have left more to do.
+                if not await station.claimer.claim_once() and at_rest and not hands.todo and not hands.busy:
                     break
                 with suppress(TimeoutError):  # One that runs may wait for one that it has submitted.
                     async with asyncio.timeout(_MOMENT_S):
                         await _first_of(hands.rest(), settling, broken)
+                at_rest = not hands.todo and not hands.busy
                 await _first_of(station.settler.drained(), settling, broken)
         finally:
             await _cancel([settling, broken])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from rota import InvalidArgumentsError, ResultTimeoutError, Rota, State, UsageError
+from rota.store.port import Claim, Settled
+from rota.store.sqlite.store import SqliteStore
 from rota.testing import assert_not_submitted, assert_submitted, run_until_idle, submitted, temporary_store
 from tests.unit.app.pizzeria import Order, app, bake, deliver
 
@@ -147,6 +150,44 @@ def test_a_job_may_wait_for_one_that_it_has_submitted() -> None:
         run_until_idle(parents)
 
         assert [token.result() for token in tokens] == [8, 10]
+
+
+@parents.task
+async def last_moment() -> str:
+    """End just when the worker looks whether there is anything left."""
+    await _looked.wait()
+    return "done"
+
+
+_looked = asyncio.Event()
+
+
+def test_a_job_that_ends_during_the_last_look_is_settled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look finds nothing to do, nothing runs any more after it, and yet there is something left."""
+    claim, settle = SqliteStore.claim, SqliteStore.settle
+
+    async def turns(count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    async def claim_and_see_it_end(store: SqliteStore, *args: Any, **more: Any) -> Claim:
+        claimed = await claim(store, *args, **more)
+        if not claimed.jobs:
+            _looked.set()
+            await turns(20)
+        return claimed
+
+    async def settle_later(store: SqliteStore, *args: Any, **more: Any) -> Settled:
+        await turns(40)
+        return await settle(store, *args, **more)
+
+    monkeypatch.setattr(SqliteStore, "claim", claim_and_see_it_end)
+    monkeypatch.setattr(SqliteStore, "settle", settle_later)
+    with temporary_store(parents):
+        token = last_moment.submit()
+        run_until_idle(parents)
+
+        assert token.status() is State.SUCCEEDED
 
 
 @pytest.mark.parametrize("wrong", [3, None, "shop:app", bake, Rota])
