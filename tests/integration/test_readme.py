@@ -14,6 +14,7 @@ from types import CodeType
 import pytest
 
 from tests.house.tree import ROOT
+from tests.unit.node.waiting import until
 
 RUNNER = Path(__file__).with_name("readme_runner.py")
 
@@ -36,6 +37,8 @@ def test_the_first_screen_does_what_it_says(tmp_path: Path) -> None:
             [rota, "run", "shop:app", "-p", "2", "-c", "8"], cwd=tmp_path, env=environment, stdout=log, stderr=log
         )
         try:
+            # As somebody would who has read on the other terminal that the workers are there; the page then asks for 10 s.
+            until(lambda: (tmp_path / "node.log").read_text().count("worker.registered") == 2, "both workers are there")
             done = subprocess.run(
                 [sys.executable, str(RUNNER)],
                 cwd=tmp_path,
