@@ -13,6 +13,8 @@ MINUTES = 0.75
 """With what comes before and after it, a minute."""
 SLACK = 20.0
 """How much longer than promised it may take here: times are measured by hand, on a quiet machine. That it happens is tested."""
+SEED = 35
+"""One that begins with the death of a worker on either engine: on a slow machine not every kind has its turn."""
 
 
 @pytest.mark.slow(seconds=60)
@@ -21,7 +23,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order(engine: str, tmp_path: Pa
     """The whole product at once: nodes under load, every kind of fault, and truths judged from what the handlers wrote."""
     if engine == "postgres":
         binaries_or_skip()
-    plan = Plan(engine=engine, minutes=MINUTES, nodes=2, rate=120, keys=200, slack=SLACK)
+    plan = Plan(engine=engine, minutes=MINUTES, nodes=2, rate=120, keys=200, slack=SLACK, seed=SEED)
 
     report = await run(plan, tmp_path)
 

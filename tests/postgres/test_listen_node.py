@@ -18,7 +18,7 @@ from tests.unit.node.waiting import until
 PROCESSES = 3
 LOOKS_EVERY_S = 1.0
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow(seconds=5)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow(seconds=5), pytest.mark.timed]
 
 
 @pytest.fixture

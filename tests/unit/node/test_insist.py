@@ -44,7 +44,7 @@ async def test_patience_has_an_end_where_one_is_given() -> None:
     door = Door(1_000_000)
 
     with pytest.raises(StoreUnavailableError):
-        await until_opened(door.open, ENTROPY, lambda _: None, patience_s=0.05)
+        await until_opened(door.open, ENTROPY, lambda _: None, patience_s=0.5)
 
     assert door.tries > 1
 
