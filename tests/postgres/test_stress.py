@@ -25,7 +25,8 @@ from tests.postgres_server import PostgresServer
 
 SECONDS = float(os.environ.get("ROTA_STRESS_SECONDS", "10"))
 DRAINED_WITHIN_S = 60.0
-ROUNDS_MAX = 12
+ROUNDS_MAX = 30
+"""On a machine that ten others used, 5 of 14 rounds did not trip; were it 6 of 10, it would be one test in four million."""
 LONGER = (1, 2, 4)
 """How much longer a round is after none, one, two in which a busy machine kept the crowd from meeting."""
 TEST_S_MAX = sum(LONGER) * SECONDS + len(LONGER) * DRAINED_WITHIN_S + 60
@@ -118,6 +119,7 @@ async def test_nothing_breaks_in_a_crowd(server: PostgresServer) -> None:
     raise AssertionError(f"there was no crowd: {played.missing}")
 
 
+@pytest.mark.timeout(ROUNDS_MAX * 30)
 async def test_the_crowd_sees_a_missing_guard(server: PostgresServer) -> None:
     """It is chance what a crowd does; given some rounds (it takes one or two) it must trip over a slot that nobody locks."""
     unmet = 0
