@@ -21,7 +21,7 @@ from rota.model.limits import MIB
 from rota.model.slot import place_of
 from rota.store.port import Claim, Ranks, Wake, Woken
 from rota.store.sqlite.bulk import blobs, fetch, numbers
-from rota.store.sqlite.candidates import FEW_SLOTS, Wanted, find_candidates, is_mixed
+from rota.store.sqlite.candidates import FEW_SLOTS, STRETCH, Wanted, find_candidates, is_mixed
 from rota.store.sqlite.stage import next_due, stage_due
 from rota.store.sqlite.writer import MUST_WRITE, News
 from rota.store.statements import load
@@ -115,8 +115,10 @@ class ClaimCall:
             # Some of it may be left, before where its slots' cursors are: this worker is told as well.
             news.tell(Wake(woken=self._staged, is_staged=True))
         if len(wanted.slots) > FEW_SLOTS and is_mixed(db, wanted.queue_id):
-            # What a crash interrupted comes first, whatever its priority and slot.
-            ranks = Ranks(nothing_before=min((place_of(job.priority, 0) for job in jobs if not job.crashes), default=0))
+            # Of the best job's stretch a few slots may have been looked into, of those before it all. What a crash interrupted
+            # comes first, whatever its priority and slot.
+            best = min((place_of(job.priority, job.seq) for job in jobs if not job.crashes), default=0)
+            ranks = Ranks(nothing_before=best & -STRETCH)
         return Claim(jobs=jobs, epoch=epoch, due_in_us=self._due_in_us, skipped=skipped, ranks=ranks)
 
     @property

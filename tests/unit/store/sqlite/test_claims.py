@@ -9,9 +9,11 @@ import pytest
 
 from rota.model.job import NewJob
 from rota.model.outcome import Kind, Outcome
+from rota.model.slot import place_of
 from rota.model.state import State
-from rota.store.port import NewNode, NewWorker, Registered, Wake
+from rota.store.port import NewNode, NewWorker, Ranks, Registered, Wake
 from rota.store.sqlite import claims
+from rota.store.sqlite.candidates import STRETCH
 from rota.store.sqlite.store import SqliteStore
 
 MakeJob = Callable[..., NewJob]
@@ -137,3 +139,20 @@ async def test_a_few_jobs_of_few_slots_are_taken_whatever_their_size(store: Sqli
     ]
 
     assert [[job.token for job in reply.jobs] for reply in replies] == [[jobs[0].token], []]
+
+
+async def test_a_claim_says_how_far_it_need_not_be_looked_again(store: SqliteStore, new_job: MakeJob) -> None:
+    """Else each small claim would pass all that others have not come to, a stretch at a time."""
+    theirs, mine, usual = (
+        new_job(hash16=slot << 6, priority=priority) for slot, priority in ((900, 5), (1, 5), (1, 0))
+    )
+    await store.submit([theirs])
+    await store._write(lambda db, _: db.execute("UPDATE counters SET n = ?1 WHERE id = 0", (3 * STRETCH,)).fetchall())
+    await store.submit([mine, usual])
+    worker = await hire(store, "mitte")
+
+    reply = await store.claim(worker.id, worker.queue_ids["ovens"], range(100), 1, tasks=[1])
+
+    (job,) = reply.jobs
+    assert job.token == mine.token
+    assert reply.ranks == Ranks(nothing_before=place_of(5, 3 * STRETCH))
