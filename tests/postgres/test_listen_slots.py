@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from rota.model.limits import SLOT_COUNT
+from rota.store.owners import write_own
 from rota.store.port import Wake
 from rota.store.postgres.store import PostgresStore
 from rota.store.relay import relay, relay_folder
@@ -145,3 +149,37 @@ async def test_a_node_hears_of_what_its_workers_say_is_their_own(
         ear.stop()
         stop()
         await worker.close()
+
+
+async def test_a_node_that_helps_in_all_slots_listens_first_to_those_that_are_its_own(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To listen to a thousand takes a second where the server is a millisecond away."""
+    begun: list[str] = []
+
+    async def note(_connection: asyncpg.Connection, channel: str, _callback: object) -> None:
+        begun.append(channel)
+
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", note)
+    own = range(900, 1_000)
+    write_own(make_hall(tmp_path), "worker-1", {1: own})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as worker:
+        worker.bind(f"{make_hall(tmp_path)}/worker-1")
+        async with open_through(server) as through, cluster_of(through, LARGE):
+            stop = relay(through.store, str(tmp_path), 7)
+            await through.store.membership()
+            async with asyncio.timeout(PATIENCE_S):
+                while sum(" slot " in channel for channel in begun) < SLOT_COUNT:
+                    await asyncio.sleep(0.01)
+            stop()
+
+    slots = [int(channel.rpartition(" ")[2]) for channel in begun if " slot " in channel]
+    assert sorted(slots[: len(own)]) == list(own)
+    assert sorted(slots) == list(range(SLOT_COUNT))
+
+
+def make_hall(folder: Path) -> str:
+    """Return the folder of a node's relay."""
+    hall = relay_folder(str(folder), 7)
+    Path(hall).mkdir(exist_ok=True)
+    return hall

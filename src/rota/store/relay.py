@@ -124,10 +124,11 @@ class Relay:
 
     @property
     def slots(self) -> Collection[int]:
-        """The slots of which somebody of this node wants to be told: all of them, if its workers are told to help others."""
+        """The slots of which somebody of this node wants to be told, its workers' own first; all, if those are told to help."""
         self._look()
         owners = self._owners
-        return range(SLOT_COUNT) if owners.names and owners.workers_about <= TOLD_LATER_MAX else owners.slots
+        rest = range(SLOT_COUNT) if owners.names and owners.workers_about <= TOLD_LATER_MAX else ()
+        return dict.fromkeys((*owners.slots, *rest))
 
     def pass_on(self, wake: Wake) -> None:
         """Pass a wake-up on: to whom it means now, or with those that come within a moment of the last; to others later."""

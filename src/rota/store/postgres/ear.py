@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from typing import Any, Final
 
 import asyncpg
@@ -40,7 +40,7 @@ class Ear:
     Args:
         server: The road to the server.
         heard: Called with each wake-up.
-        channels: To which to listen now.
+        channels: To which to listen now, the most wanted first.
         wants_cancels: Whether anybody here runs jobs, so that cancellations must be looked for.
     """
 
@@ -132,20 +132,21 @@ class Ear:
         """Listen to what is wanted and new; then tell that something may have been missed. Returns all that is heard."""
         schema = self._server.schema
         first = {schema, settled_channel(schema)}
-        new = self._channels() - tuned
+        wanted = self._channels()
+        new = set(wanted) - tuned
         await self._listen_to(connection, new & first)
         # Asked once the ear is open: what comes later is heard.
         if schema in new or (new and not tuned):
             await self._tell_everything()
         elif new & first:
             self._heard(Wake(settled=None))
-        if new - first:
-            # A thousand at most, one by one; meanwhile what everybody is told is heard.
-            await self._listen_to(connection, new - first)
+        if slots := new - first:
+            # A thousand at most, one by one, those first that were named first; meanwhile what everybody is told is heard.
+            await self._listen_to(connection, [channel for channel in wanted if channel in slots])
             self._heard(Wake(woken=None))
         return tuned | new
 
-    async def _listen_to(self, connection: asyncpg.Connection, channels: Set[str]) -> None:
+    async def _listen_to(self, connection: asyncpg.Connection, channels: Iterable[str]) -> None:
         for channel in channels:
             async with asyncio.timeout(self._server.bounds.connect_s):
                 await connection.add_listener(channel, self._take)

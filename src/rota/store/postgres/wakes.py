@@ -163,18 +163,18 @@ class PostgresWakes:
 
     def _channels(self) -> Set[str]:
         kinds = {_kind(name) for name, _ in self._listeners}
-        channels = set()
+        channels: dict[str, None] = {}
         if self._relay is not None or kinds - {"wait"}:
-            channels.add(self._server.schema)
+            channels[self._server.schema] = None
         if "wait" in kinds or (self._relay is not None and self._relay.has_waiters):
-            channels.add(settled_channel(self._server.schema))
+            channels[settled_channel(self._server.schema)] = None
         if self._is_large:
             own = [self._own[name] for name, _ in self._listeners if name in self._own]
-            slots = {slot for queues in own for each in queues.values() for slot in each}
+            slots = [slot for queues in own for each in queues.values() for slot in each]
             if self._relay is not None:
-                slots.update(self._relay.slots)
-            channels.update(slot_channel(self._server.schema, slot) for slot in slots)
-        return channels
+                slots += self._relay.slots
+            channels.update(dict.fromkeys(slot_channel(self._server.schema, slot) for slot in slots))
+        return channels.keys()
 
     def _has_workers(self) -> bool:
         return self._relay is not None or any(_kind(name) == "worker" for name, _ in self._listeners)
