@@ -13,6 +13,7 @@ Invariants, each with the test that holds it:
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Coroutine
@@ -103,6 +104,18 @@ class Portal:
         assert self._thread is not None  # noqa: S101
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def let_go(self) -> None:
+        """In a forked child: keep what becomes of the loop here from the parent, with which its selector is shared.
+
+        At the child's end asyncio and the driver take their sockets out of the selector, and the parent's loop would hear of
+        nothing more. So the child's descriptor is made to lead nowhere; to fail at it is what asyncio is prepared for.
+        """
+        fileno = getattr(getattr(self._loop, "_selector", None), "fileno", None)
+        if fileno is not None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, fileno(), inheritable=False)
+            os.close(nowhere)
 
     def _turn(self, work: Coroutine[Any, Any, T]) -> T:
         if self._loop.time() - self._at_rest_since > _REST_S:

@@ -164,6 +164,8 @@ class Connection:
         """In a forked child, at once: let go of what is the parent's. The child has one thread, so nobody looks on."""
         self._lock = threading.RLock()  # another thread may have held it at the fork, for ever
         # The engine of a shared store opens anew by itself.
+        if self._portal is not None:
+            self._portal.let_go()
         self._inherited += [self._portal, self._sessions]
         self._portal, self._sessions = None, {}
         if not self._is_shared:

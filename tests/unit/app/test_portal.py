@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -168,3 +169,35 @@ def test_what_a_call_raises_reaches_its_caller(portal: Portal) -> None:
 
 def test_a_portal_that_was_never_used_can_be_closed() -> None:
     Portal().close()
+
+
+def test_what_a_forked_child_ends_with_does_not_deafen_the_parent(portal: Portal) -> None:
+    """A child that ends in good order clears up what it inherited, and the selector of the loop is one for both."""
+    ours, theirs = socket.socketpair()
+    heard = threading.Event()
+
+    async def listen() -> None:
+        asyncio.get_running_loop().add_reader(ours, heard.set)
+
+    portal.hand_over()
+    portal.call(listen())
+
+    child = os.fork()
+    if child == 0:
+        try:
+            portal.let_go()
+            portal._loop.remove_reader(ours)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    theirs.send(b"x")
+
+    assert heard.wait(10)
+    portal.call(forget(ours))
+    ours.close()
+    theirs.close()
+
+
+async def forget(listener: socket.socket) -> None:
+    """Look at it no more."""
+    asyncio.get_running_loop().remove_reader(listener)
