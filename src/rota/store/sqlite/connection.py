@@ -31,7 +31,12 @@ SAFE_VERSION: Final = (3, 51, 3)
 DURABILITIES: Final = ("off", "normal", "full")
 """As SQLite numbers them."""
 
-_CACHE_KIB: Final = 32 * 1024
+_CACHE_KIB: Final = 2 * 1024
+"""Small: SQLite looks through all of it after each commit in which pages of an index have changed places (decision 0028)."""
+
+_SPILL_PAGES: Final = 8_192
+"""How many pages one transaction may change before it writes some of them early, and perhaps again at its end."""
+
 _MMAP_BYTES: Final = 256 * 1024 * 1024
 _WAL_BYTES_KEPT: Final = 64 * 1024 * 1024
 _STATEMENTS_CACHED: Final = 512
@@ -147,6 +152,7 @@ def _set_up(db: apsw.Connection, path: str, busy_timeout_ms: int, durability: st
         db.pragma("journal_size_limit", _WAL_BYTES_KEPT)
     db.pragma("synchronous", durability)
     db.pragma("cache_size", -_CACHE_KIB)
+    db.pragma("cache_spill", _SPILL_PAGES)
     db.pragma("temp_store", "memory")
 
 
