@@ -236,7 +236,7 @@ _JOBS = (
     _event(
         "job.overran",
         _W,
-        "A handler in a thread passed its time limit and cannot be stopped; its worker will be recycled.",
+        "A handler in a thread passed its time limit; its worker is recycled if it does not come back within the grace.",
         "token task timeout_ms grace_s worker",
     ),
     _event("job.cancelled", _I, "A running job was cancelled.", "token task worker"),

@@ -23,6 +23,7 @@ class Attempt(Struct, eq=False):
         timeout_ms: Its time limit; ``None`` for none.
         is_cancel_asked: Somebody asked to cancel it.
         is_overdue: It has overrun its time limit.
+        is_lost: It did not come back within the grace after that either: its process is being replaced.
         is_given_back: The worker is ending and has cancelled it; it goes back to its place, uncounted.
         task: The asyncio task that runs it, for ``async def`` handlers.
     """
@@ -35,6 +36,7 @@ class Attempt(Struct, eq=False):
     timeout_ms: int | None
     is_cancel_asked: bool = False
     is_overdue: bool = False
+    is_lost: bool = False
     is_given_back: bool = False
     task: asyncio.Task[None] | None = None
 

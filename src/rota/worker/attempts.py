@@ -5,8 +5,9 @@ In that order, and never another; everything else relies on it. An outcome exist
 Each job sees a clean context: what it sets in context variables ends with it, and so does a cancellation it left pending.
 
 What can be stopped: an ``async def`` handler is cancelled (time limit, cancel, end of the grace). A ``def`` handler cannot
-be: it is told by flags. Whichever overruns its limit by more than the grace (a coroutine can ignore its cancellation) has its
-process replaced; its outcome then goes into the *will*, which is settled after the process is gone.
+be: it is told by flags. Whichever overruns its limit by more than the grace (a coroutine can ignore its cancellation) is *lost*
+and has its process replaced. If it comes back before that is gone, what it came to counts, as always; if not, its outcome goes
+into the *will*, which is settled after the process is gone.
 
 Invariants, each with the test that holds it:
     A job is marked before it is decoded.                      tests/unit/worker/test_attempts.py
@@ -83,6 +84,10 @@ class Attempts:
         self.context = copy_context()
         self._loop = asyncio.get_running_loop()
 
+    def lost(self) -> list[Attempt]:
+        """Return the attempts that overran their limits for good and still go on."""
+        return [attempt for attempt in list(self.active.values()) if attempt.is_lost]
+
     def cancel(self, job: ClaimedJob) -> None:
         """Cancel a job: an ``async def`` handler is cancelled, a ``def`` one sees the flag, a waiting one is not started."""
         job.cancel_asked = True  # Before the look at those that run: a thread may be starting it just now.
@@ -93,9 +98,9 @@ class Attempts:
                 attempt.task.cancel()
 
     def interrupt(self) -> None:
-        """Cancel every ``async def`` handler; their jobs go back uncounted."""
+        """Cancel every ``async def`` handler; their jobs go back uncounted. Those that are lost were cancelled before."""
         for attempt in list(self.active.values()):
-            if attempt.task is not None:
+            if attempt.task is not None and not attempt.is_lost:
                 attempt.is_given_back = True
                 attempt.task.cancel()
 
@@ -202,6 +207,7 @@ class Attempts:
 
     def _is_lost(self, attempt: Attempt) -> None:
         if self.active.get(attempt.job.token) is attempt:
+            attempt.is_overdue = attempt.is_lost = True
             self._overrun(attempt)
 
     def _begin(self, job: ClaimedJob, spec: TaskSpec) -> tuple[Attempt | None, Outcome | None]:

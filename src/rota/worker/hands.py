@@ -139,6 +139,16 @@ class Hands:
             self._rested.clear()
             await self._rested.wait()
 
+    async def rest_but_lost(self) -> None:
+        """Wait, once nothing is started any more, until nothing runs but what overran its time limit for good."""
+        while self.busy > len(self._attempts.lost()):
+            self._rested.clear()
+            await self._rested.wait()
+
+    def has_lost(self) -> None:
+        """Take the news that a job is lost, so that whoever waits for the others may be done."""
+        self._rested.set()
+
     async def broken(self) -> None:
         """Wait for ever, unless a hand ends by an error of rota's own, which is then raised."""
         await self._broken
@@ -202,6 +212,8 @@ class Hands:
             self._busy_ns, self._busy_since_ns = self.busy_ns, 0
             if not (self.todo and self._starts):
                 self._rested.set()
+        elif not self._starts:
+            self._rested.set()  # What is left may be lost.
         self._wants_more()
 
     # ── coroutines ───────────────────────────────────────────────────────────────────────────────────────────────────

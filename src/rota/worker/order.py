@@ -11,7 +11,7 @@ CLOSED = 70
 """Exit code of a worker that found itself declared dead, or could not register."""
 
 RECYCLE = 75
-"""Exit code of a worker that must be replaced: a ``def`` handler overran its time limit and did not come back."""
+"""Exit code of a worker that must be replaced: a handler overran its time limit and did not come back."""
 
 
 class WorkerOrder(Struct, frozen=True):

@@ -69,7 +69,7 @@ class Station:
         self._telemetry = telemetry
         self._give_back = give_back
         self._recycle = recycle
-        self._will: list[Outcome] = []
+        self._has_lost = False
         self._pace = Pace()
         self.given_back = 0
         self.lines = [QueueLine(queue_id, name) for name, queue_id in me.queue_ids.items()]
@@ -184,15 +184,19 @@ class Station:
     # ── handlers that do not come back ───────────────────────────────────────────────────────────────────────────────
 
     def _overran(self, attempt: Attempt) -> None:
-        """Recycle, since a ``def`` handler did not come back: its outcome can only be settled once this process is gone."""
-        self._will.append(self.endings.of_error(attempt, self.endings.time_limit(attempt)))
+        """Recycle, since a handler did not come back: without its own word it can only be settled once this process is gone."""
+        self._has_lost = True
         self._telemetry.emit(
             "worker.recycled", worker=self._me.name, why=f"a job of task {attempt.spec.name} overran its time limit"
         )
         self._recycle()
+        self.hands.has_lost()
 
     def leave_will(self) -> None:
-        """Write down the outcomes of handlers that still run, for when this process is gone."""
-        if self._will and self._running is not None:
-            still = set(self.attempts.active)
-            self._running.leave_will([outcome for outcome in self._will if outcome.token in still])
+        """Write down that handlers which did not come back have failed, for when this process is gone."""
+        if self._has_lost and self._running is not None:
+            will = []
+            for attempt in self.attempts.lost():
+                attempt.is_given_back = True  # Nobody asks any more how it ends.
+                will.append(self.endings.of_error(attempt, self.endings.time_limit(attempt)))
+            self._running.leave_will(will)

@@ -10,8 +10,9 @@ name it, which its supervisor releases.
 
 Ending. *Drain*: leave the ring, give back what has not been started, let running jobs finish within the grace, cancel
 ``async def`` handlers that did not, settle everything, exit 0; what a ``def`` handler still runs is released by the
-supervisor after the reap, blaming nobody. *Recycle*: the same, because a ``def`` handler overran its time limit for good;
-its outcome is left as a will; exit 75. *Disowned*: declared dead by others; start nothing more, exit 70.
+supervisor after the reap, blaming nobody. *Recycle*: the same, because a handler overran its time limit for good. Once the
+others are done it is not waited for, and its failure is left as a will; exit 75. *Disowned*: declared dead by others; start
+nothing more, exit 70.
 """
 
 from __future__ import annotations
@@ -275,17 +276,17 @@ class Worker:
         leaving = asyncio.get_running_loop().create_task(self._leave_ring())
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await hands.rest()
+                await hands.rest_but_lost()
         if hands.busy:
             station.attempts.interrupt()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_INTERRUPTED_S):
-                    await hands.rest()
+                    await hands.rest_but_lost()
         # A thread may have handed a job across while the first were taken back.
         station.put_back(hands.take_back(), "the worker ends")
-        await _first_of(station.settler.drained(), settling)
         await asyncio.wait([leaving], timeout=_LEAVE_S)
         await _cancel([leaving])
+        await _first_of(station.settler.drained(), settling)
         station.leave_will()
 
     async def _leave_ring(self) -> None:

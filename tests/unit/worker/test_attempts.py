@@ -210,6 +210,64 @@ async def test_a_thread_that_overruns_leaves_a_will_and_asks_for_a_new_process(t
     release.set()
 
 
+async def test_what_overran_for_good_is_not_waited_for_once_the_others_are_done(tmp_path: Path) -> None:
+    """The grace is for its neighbours; its failure is told when its process ends, and not before."""
+    release, go = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        release.wait(60)
+
+    def neighbour() -> None:
+        go.wait(60)
+
+    kitchen = Kitchen.of(spec(stuck, timeout_ms=10), neighbour)
+    table = RunningTable.create(str(tmp_path / "w.table"), 4)
+    tokens = [*await kitchen.submit(stuck), *await kitchen.submit(neighbour)]
+    worker = await kitchen.worker(running=table, timeout_grace_s=0.02, grace_s=60)
+    running = asyncio.create_task(worker.run())
+    await kitchen.until(lambda: kitchen.telemetry.counters["worker.draining"] == 1)
+
+    told_before = kitchen.telemetry.counters["job.timed_out"]
+    go.set()
+    code = await asyncio.wait_for(running, 20)
+
+    assert (code, told_before, kitchen.telemetry.counters["job.timed_out"]) == (RECYCLE, 0, 1)
+    assert [outcome.token for outcome in table.will()] == tokens[:1]
+    assert (await kitchen.store.states(tokens))[tokens[1]] is State.SUCCEEDED
+    release.set()
+
+
+async def test_what_overran_and_comes_back_before_its_process_ends_counts(tmp_path: Path) -> None:
+    """What has been done is not done again, and nobody is told that it is."""
+    release, go = threading.Event(), threading.Event()
+
+    def late() -> str:
+        release.wait(60)
+        return "done"
+
+    def neighbour() -> None:
+        go.wait(60)
+
+    kitchen = Kitchen.of(spec(late, timeout_ms=10), neighbour)
+    table = RunningTable.create(str(tmp_path / "w.table"), 4)
+    tokens = [*await kitchen.submit(late), *await kitchen.submit(neighbour)]
+    worker = await kitchen.worker(running=table, timeout_grace_s=0.02, grace_s=60)
+    running = asyncio.create_task(worker.run())
+    counters = kitchen.telemetry.counters
+
+    await kitchen.until(lambda: counters["worker.draining"] == 1)
+    release.set()
+    await kitchen.until(lambda: counters["settles.outcomes"] == 1)
+    go.set()
+    code = await asyncio.wait_for(running, 20)
+
+    row = await kitchen.store.find(tokens[0])
+    assert row is not None
+    assert (code, row.state, row.result) == (RECYCLE, State.SUCCEEDED, b'"done"')
+    assert (table.has_will, table.will()) == (True, [])
+    assert (counters["job.timed_out"], counters["job.retried"], counters["job.failed"]) == (0, 0, 0)
+
+
 async def test_a_job_is_marked_before_it_is_decoded(tmp_path: Path) -> None:
     """A payload can kill a process, too; it must be known which."""
     table = RunningTable.create(str(tmp_path / "w.table"), 4)
