@@ -4,7 +4,7 @@
     ─────────────────────────────────   ────────────────────   ─────────────────────────────────────────────────
     asyncio.CancelledError              cancelled              as any other exception
     Retry                               cancelled, with it     another attempt, if there is one left
-    Fail                                cancelled, with it     failed
+    Fail, a Snooze (which is returned)  cancelled, with it     failed
     JobTimeoutError, anything else      cancelled, with it     another attempt, if one is left and `on` names it;
                                                                else failed
 
@@ -20,6 +20,8 @@ Invariants, each with the test that holds it:
 from __future__ import annotations
 
 import asyncio
+import re
+import traceback
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -30,6 +32,9 @@ from rota.settle.backoff import full_jitter
 from rota.settle.failure import failure_of
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+_RAISED_NO_EXCEPTION: Final = "exceptions must derive from BaseException"
+_RAISES_SNOOZE: Final = re.compile(r"\braise\s+[\w.]*\bSnooze\b")
 
 
 class JobTimeoutError(TimeoutError):
@@ -88,9 +93,27 @@ def judge(
 
 def _request_in(error: BaseException) -> Fail | Retry | None:
     """Return what the handler asked for by raising it, alone or in a group; a ``Fail`` goes before a ``Retry``."""
-    found = _leaves(error)
+    found = [_told_to_return(leaf) or leaf for leaf in _leaves(error)]
     fails: list[Fail | Retry] = [leaf for leaf in found if isinstance(leaf, Fail)]
     return next(iter(fails or [leaf for leaf in found if isinstance(leaf, Retry)]), None)
+
+
+def _told_to_return(error: BaseException) -> Fail | None:
+    """Return what to say of a ``Snooze`` that was raised, which no attempt will mend; ``None`` of anything else.
+
+    Python has thrown the value away and complains of its type only. The same is said of ``raise None``, which may pass: so the
+    line of the source must name it.
+    """
+    if type(error) is not TypeError or not any(
+        type(said) is str and said == _RAISED_NO_EXCEPTION for said in error.args
+    ):
+        return None
+    raising = traceback.extract_tb(error.__traceback__, limit=-1)
+    if not raising or not _RAISES_SNOOZE.search(raising[0].line or ""):
+        return None
+    told = Fail("write `return Snooze(…)`: a Snooze is returned, not raised.")
+    told.__cause__ = error
+    return told
 
 
 def _is_worth_another(error: BaseException, policy: Retry) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from rota.model.outcome import Kind
-from rota.model.retry import Fail, Retry
+from rota.model.retry import Fail, Retry, Snooze
 from rota.settle.decide import JobTimeoutError, Verdict, judge
 from tests.property.chance import Chance
 
@@ -27,6 +28,28 @@ def verdict_on(
         entropy=Chance(1),
         is_cancel_asked=is_cancel_asked,
     )
+
+
+def test_a_snooze_that_was_raised_is_a_dead_letter_that_says_what_to_write() -> None:
+    """No attempt makes it better."""
+    with pytest.raises(TypeError) as raised:
+        raise Snooze(1)  # type: ignore[misc]
+
+    for error in (raised.value, ExceptionGroup("in a task group", [raised.value])):
+        verdict = verdict_on(error)
+        assert verdict.kind is Kind.FAILED
+        assert verdict.failure is not None
+        assert "return Snooze(…)" in verdict.failure.message
+        assert "raise Snooze(1)" in verdict.failure.traceback
+
+
+def test_another_raise_of_what_is_no_exception_is_tried_again() -> None:
+    """Such as a library's ``raise last_error`` that has none."""
+    last_error: Any = None
+    with pytest.raises(TypeError) as raised:
+        raise last_error
+
+    assert verdict_on(raised.value).kind is Kind.RETRY
 
 
 def test_an_exception_is_tried_again_after_a_wait() -> None:
