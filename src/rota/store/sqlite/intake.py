@@ -82,8 +82,9 @@ class Submission:
             return Submitted(duplicates=duplicates, woken=())
         tally = Tally(db, self.queue_ids)
         rows = self.rows(jobs, tally.last + 1, led(db, self.lines()))
-        last, woken = tally.last + len(rows), WokenSlots()
+        last, woken = tally.last + len(rows), None
         if run_rows(db, SQL["insert_job"], rows) < len(rows):
+            woken = WokenSlots()
             rows, known = self._sort_out(db, rows, woken)
             duplicates |= known
         self._refuse_if_full(tally.too_full(db, [row[_QUEUE] for row in rows], last, self.waiting_max), rows)
