@@ -145,8 +145,8 @@ def has_living_holder(cluster: Cluster) -> bool:
     return seen.orchestrator in {node.id for node in seen.nodes}
 
 
-def test_a_node_drains_when_its_keeper_is_killed(cluster: Cluster) -> None:
-    """Nobody would answer for it any more; what runs may finish, and no crash is counted."""
+def test_a_node_drains_when_its_keeper_is_killed(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody would answer for it any more; what runs may finish, no crash is counted, and the log says why it ended."""
     node = cluster.node(processes=1)
     token = cluster.tasks.work.submit(0.5)
     cluster.wait_started([token])
@@ -157,6 +157,9 @@ def test_a_node_drains_when_its_keeper_is_killed(cluster: Cluster) -> None:
     until(lambda: not is_running(supervisor), "the supervisor to end")
     assert cluster.states([token]) == [State.SUCCEEDED]
     assert cluster.membership().nodes == []
+    log = capfd.readouterr().err
+    assert f"keeper.died          pid={node.keeper.pid}" in log
+    assert "signal.received" not in log
 
 
 def test_after_everything_was_lost_at_once_the_next_start_goes_on(cluster: Cluster, gate: Path) -> None:

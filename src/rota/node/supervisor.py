@@ -3,6 +3,7 @@
     hold the proof of life ─▶ close what is dead (its names become free) ─▶ register ─▶ places, watch, isolator, guard, house
     first signal: drain    workers may finish within the grace; what they had not started goes back to its places
     another one: now       the workers are killed; what they held goes back, and nobody is blamed
+    the keeper died        as the first signal, which the kernel sends then
 
 A supervisor that dies takes its workers with it (the kernel sees to it); its keeper starts another, and until then the other
 nodes rescue. Where its proof of life is a lock, a supervisor that is stopped is harmless: its workers go on and keep what they
@@ -114,6 +115,7 @@ class Supervisor:
         self._is_ending = asyncio.Event()
         self._is_over = asyncio.Event()
         self._asked = Asked()
+        self._keeper = os.getppid()
 
     async def run(self) -> int:
         """Run the node until it is asked to end; return the exit code."""
@@ -138,7 +140,12 @@ class Supervisor:
 
     def _heard_signal(self, number: signal.Signals) -> None:
         if self._asked.is_another(asyncio.get_running_loop().time()):
-            self._telemetry.emit("signal.received", signal=int(number), pid=os.getpid())
+            parent = os.getppid()
+            if parent == self._keeper:
+                self._telemetry.emit("signal.received", signal=int(number), pid=os.getpid())
+            else:
+                self._telemetry.emit("keeper.died", pid=self._keeper)
+                self._keeper = parent  # Told once; what comes now is a person's.
             self.drain()
 
     async def _live(self) -> int:

@@ -109,6 +109,12 @@ _I, _W, _E = Level.INFO, Level.WARNING, Level.ERROR
 _PROCESSES = (
     _event("keeper.started", _I, "The keeper of this node is up and starts its supervisor.", "pid app"),
     _event("keeper.ended", _I, "The keeper ends, after its supervisor.", "pid code seconds"),
+    _event(
+        "keeper.died",
+        _E,
+        "The keeper is gone and its node drains, since nobody would start it again: start another node.",
+        "pid",
+    ),
     _event("signal.received", _I, "A signal asked this process to drain or to end.", "signal pid"),
     _event(
         "supervisor.started",
