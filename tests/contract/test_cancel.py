@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rota.model.state import State
+from rota.store.port import JobFilter
 from tests.contract.outcomes import cancelled, failed, given_back, retry, succeeded
 from tests.contract.shop import Shop
 
@@ -87,6 +88,24 @@ async def test_a_run_that_was_faster_than_its_cancel_is_a_success(shop: Shop) ->
     await worker.settle(succeeded(job))
 
     assert await shop.state(token) == State.SUCCEEDED
+
+
+@pytest.mark.parametrize("ending", ["never begun", "stopped", "faster"])
+async def test_of_a_finished_job_the_state_says_what_came_of_the_wish(shop: Shop, ending: str) -> None:
+    """Whether somebody asks a worker is news while it runs; a program must read the same on every engine."""
+    token = await shop.submit_one(shop.job(expires_at=shop.at(3_600)))
+    if ending != "never begun":
+        worker = await shop.worker()
+        job = await worker.claim_one()
+    await shop.store.cancel(token)
+    if ending != "never begun":
+        await worker.settle(cancelled(job) if ending == "stopped" else succeeded(job))
+
+    row = await shop.row(token)
+    (listed,) = await shop.store.jobs(JobFilter())
+    for told in (row, listed):
+        assert told.state == (State.SUCCEEDED if ending == "faster" else State.CANCELLED)
+        assert (told.cancel_asked, told.seq, told.due_at, told.expires_at) == (False, None, None, None)
 
 
 @pytest.mark.parametrize("ending", ["crash", "given back"])

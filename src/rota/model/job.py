@@ -119,6 +119,10 @@ class JobRow(Struct, frozen=True):
         ready: May be claimed now (live jobs).
         is_head: It is this key's turn (live jobs with a key).
         is_alone: A suspect, waiting to run alone in a fresh process (live jobs).
+        cancel_asked: Its worker was asked to end it (live jobs): what came of that, its state says.
+        seq: The store's number for the row (live jobs).
+        due_at: When it may run, if that lay ahead (live jobs).
+        expires_at: When it is no longer wanted (live jobs).
         holder: Name of the worker that holds it, or that ran it last; ``None`` if nobody does, or it is not known any more.
         settled_at: When it was finished.
         failure: Of the last attempt, for failed jobs; of the cancellation, if there was one.

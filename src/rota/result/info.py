@@ -75,10 +75,10 @@ class JobInfo:
         worker: Name of the worker that runs it, or ran it last.
         submitted_at: When its token was made, by the submitter's clock.
         due_at: When it may run, while that lies ahead.
-        expires_at: When it is no longer wanted.
+        expires_at: When it is no longer wanted, unless it is finished.
         started_at: When its current or last run began.
         settled_at: When it was finished.
-        is_cancel_asked: Somebody asked to cancel it while it ran.
+        is_cancel_asked: Its worker was asked to end it, and has not done so yet; of a finished job, ``state`` says what came of it.
         arguments: As plain JSON, by name.
         result: As plain JSON, if it succeeded.
         error: Of the last attempt, if it failed for good.

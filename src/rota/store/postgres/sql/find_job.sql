@@ -28,8 +28,8 @@ BEGIN
      UNION ALL
     SELECT f.token, (ARRAY['succeeded', 'failed', 'cancelled', 'expired'])[f.state + 1],
            (SELECT q.name FROM queues q WHERE q.id = f.queue_id), (SELECT t.name FROM tasks t WHERE t.id = f.task_id),
-           f.key, (f.hash16 >> 6)::smallint, f.priority, f.fence, f.attempts, f.crashes, f.payload, f.codec, f.meta, f.seq,
-           NULL::bigint, f.expires_at, false, false, false, f.cancel_asked,
+           f.key, (f.hash16 >> 6)::smallint, f.priority, f.fence, f.attempts, f.crashes, f.payload, f.codec, f.meta,
+           NULL::bigint, NULL::bigint, NULL::bigint, false, false, false, false,
            (SELECT w.name FROM workers w WHERE w.id = f.worker), NULL::bigint, f.started_at, f.settled_at, f.result, f.failure
       FROM finished f
      WHERE f.token = p_token;
