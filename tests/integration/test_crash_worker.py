@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rota.model.retry import Retry
 from rota.model.state import State
 from rota.store.port import WorkerRow
 from tests.checkers.one_runner import one_runner
@@ -111,6 +112,23 @@ def test_a_handler_that_overran_is_recycled_and_nobody_blamed(cluster: Cluster, 
     assert "time limit" in failed.failure.message
     assert (done.state, done.crashes) == (State.SUCCEEDED, 0)
     assert "crashed" not in cluster.history_of(neighbour)
+    assert one_runner(cluster.history()) == []
+
+
+def test_a_job_that_overran_runs_again_as_soon_as_its_process_is_gone(cluster: Cluster, gate: Path) -> None:
+    """Nobody else is there to be waited for, however long the grace."""
+    node = cluster.node(processes=1, timeout_grace_s=0.2, grace_s=300.0)
+    token = cluster.tasks.overrun.options(retry=Retry(attempts=20, base=0.01)).submit(str(gate))
+    cluster.wait_started([token])
+    old = node.worker(1).pid
+
+    cluster.wait_again(token, 2)
+    is_old_running = is_running(old)
+    gate.touch()
+    cluster.wait_done([token])
+
+    assert not is_old_running
+    assert cluster.states([token]) == [State.SUCCEEDED]
     assert one_runner(cluster.history()) == []
 
 
