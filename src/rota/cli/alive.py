@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from rota.cli.look import locks_of
 from rota.cli.open import config_of
-from rota.cli.words import count, span
+from rota.cli.words import count
+from rota.model.span import span
 
 if TYPE_CHECKING:
     from rota.cli.open import Place

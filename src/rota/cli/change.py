@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rota.cli.words import listed
+
 if TYPE_CHECKING:
     from rota.ring.ring import Ring
     from rota.store.port import DepartedRow, WorkerRow
@@ -38,11 +40,11 @@ class Change:
     def sentence(self) -> str:
         """Who came and went, in words."""
         parts = [
-            f"{', '.join(names)} {verb}"
+            f"{listed(names)} {verb}"
             for names, verb in (
                 (self.joined, "joined"),
                 (self.left, "left" if self.at is not None else "drains" if len(self.left) == 1 else "drain"),
-                (self.replaced, "ended and came back" if len(self.replaced) == 1 else "ended and came back each"),
+                (self.replaced, "ended and came back"),
             )
             if names
         ]

@@ -9,7 +9,8 @@ from rota.cli.facts import worker_facts
 from rota.cli.look import counts_of, is_alive, locks_of, now_us
 from rota.cli.open import place_of, run_with
 from rota.cli.output import Cell, Column, hint, put_json_lines, put_table, say
-from rota.cli.words import age, count, span
+from rota.cli.words import age, count
+from rota.model.span import span
 
 if TYPE_CHECKING:
     from rota.worker.running import Counts

@@ -12,7 +12,8 @@ from rota.cli.look import absent, now_us, token_of
 from rota.cli.open import with_store
 from rota.cli.output import Cell, hint, paint, put, put_facts, put_hanging, put_json, state_cell
 from rota.cli.story import story_of
-from rota.cli.words import ago, count, local, span
+from rota.cli.words import ago, count, local
+from rota.model.span import span
 from rota.model.state import State
 from rota.model.token import token_text
 
@@ -35,6 +36,8 @@ def job(
     """
     wanted = token_of(token, store, app)
 
+    now = now_us()
+
     async def read(opened: Store) -> tuple[JobRow, list[HistoryEntry], str | None] | None:
         from rota.result.info import why_of
         from rota.result.why import utc_text
@@ -43,7 +46,7 @@ def job(
         if row is None:
             return None
         history = list(await opened.history(wanted))
-        return row, history, await why_of(opened, row, now_us(), history, utc_text if as_json else local)
+        return row, history, await why_of(opened, row, now, history, utc_text if as_json else local)
 
     found = with_store(store, app, read)
     if found is None:
@@ -51,11 +54,10 @@ def job(
     if as_json:
         put_json(job_story(*found))
     else:
-        _tell(*found)
+        _tell(*found, now)
 
 
-def _tell(row: JobRow, history: list[HistoryEntry], why: str | None) -> None:
-    now = now_us()
+def _tell(row: JobRow, history: list[HistoryEntry], why: str | None, now: int) -> None:
     state = state_cell(row.state.value)
     put(f"{paint(row.task, 'bold')}  {paint(state.text, state.style)}")
     facts: list[tuple[str, str | Cell]] = [("token", token_text(row.token))]

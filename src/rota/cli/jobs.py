@@ -15,7 +15,8 @@ from rota.cli.look import now_us, require_queue, require_task, token_of
 from rota.cli.number import whole
 from rota.cli.open import app_of, with_store
 from rota.cli.output import Cell, Column, hint, put_json_lines, put_table, say, state_cell
-from rota.cli.words import age, ago, did_you_mean, one_line, span
+from rota.cli.words import age, ago, did_you_mean, one_line
+from rota.model.span import span
 from rota.model.state import State
 from rota.model.token import token_text
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rota.cli.facts import submitted_us
-from rota.cli.words import one_line, span
+from rota.cli.words import one_line
+from rota.model.span import span
 from rota.model.state import State
 
 if TYPE_CHECKING:

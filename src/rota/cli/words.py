@@ -1,11 +1,12 @@
-"""Small texts for people: times, spans, numbers, and "did you mean"."""
+"""Small texts for people: times, numbers, and "did you mean"."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rota.model.near import near
+from rota.model.span import span
 
 _US = 1_000_000
 
@@ -21,22 +22,6 @@ def local(at_us: int) -> str:
     """Return an instant for people: local time to the millisecond."""
     moment = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).astimezone()
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
-
-
-def span(us: int) -> str:
-    """Return a length of time in its two largest units at most, such as ``1 h 5 min``, ``2.4 s`` or ``12 ms``."""
-    us = abs(us)
-    if us < _US:
-        return f"{us / 1000:.1f} ms" if us < 10_000 else f"{us // 1000} ms"
-    seconds = us / _US
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86_400)
-    if hours == 0:
-        return f"{minutes} min {int(seconds % 60)} s" if minutes < 10 else f"{minutes} min"
-    if days == 0:
-        return f"{hours} h {minutes % 60} min"
-    return f"{days} d {hours % 24} h"
 
 
 def ago(at_us: int | None, now_us: int) -> str:
@@ -56,6 +41,11 @@ def age(at_us: int, now_us: int) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return ``1 job`` or ``1,200 jobs``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    return " and ".join([*filter(None, [", ".join(words[:-1])]), *words[-1:]])
 
 
 def share(part: int, whole: int) -> str:

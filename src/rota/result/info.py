@@ -78,7 +78,7 @@ class JobInfo:
         expires_at: When it is no longer wanted, unless it is finished.
         started_at: When its current or last run began.
         settled_at: When it was finished.
-        is_cancel_asked: Its worker was asked to end it, and has not done so yet; of a finished job, ``state`` says what came of it.
+        is_cancel_asked: Its worker was asked to end it, and has not yet; of a finished job ``state`` says what came of that.
         arguments: As plain JSON, by name.
         result: As plain JSON, if it succeeded.
         error: Of the last attempt, if it failed for good.

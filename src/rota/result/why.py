@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rota.model.job import HistoryEntry, JobRow
+from rota.model.span import span
 from rota.model.state import State
 from rota.model.token import token_text
 from rota.store.port import QueueRow, WorkerRow
@@ -81,7 +82,7 @@ def moved(entry: HistoryEntry) -> str | None:
 
 def _why_later(row: JobRow, around: Surroundings, history: Sequence[HistoryEntry]) -> str:
     due = around.clock_text(row.due_at or 0)
-    wait = _span_text((row.due_at or 0) - around.now_us)
+    wait = span((row.due_at or 0) - around.now_us)
     turn = f" It keeps the turn of key {row.key!r} meanwhile." if row.is_head else ""
     if has_snoozed(row, history):
         return f"Its handler asked to be called later (Snooze): again at {due}, in {wait}; no attempt is counted.{turn}"
@@ -154,14 +155,6 @@ def _why_busy(row: JobRow, around: Surroundings) -> str:
         )
     ahead = f" Queue {row.queue!r} has {queue.waiting:,} waiting and {queue.running:,} running." if queue else ""
     return f"It is ready, and the workers are busy.{ahead}"
-
-
-def _span_text(span_us: int) -> str:
-    seconds = span_us / 1_000_000
-    for limit, size, unit in ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 86_400:.3g} days"
 
 
 def _cut(text: str, size: int = 120) -> str:

@@ -35,6 +35,7 @@ def test_a_node_that_starts_three_processes_is_one_change() -> None:
 
     assert change is not None
     assert change.joined == ("mitte/1", "mitte/2", "mitte/3")
+    assert change.sentence == "mitte/1, mitte/2 and mitte/3 joined"
     assert [one.name for one in change.before.members] == ["old/1"]
     assert len(change.after.members) == 4
 
@@ -57,6 +58,15 @@ def test_a_crashed_process_that_came_back_moved_nothing() -> None:
     assert change.replaced == ("b/1",)
     assert change.before.moved_to(change.after) == ()
     assert change.sentence == "b/1 ended and came back"
+
+
+def test_processes_that_came_back_together_are_one_sentence() -> None:
+    """It is read in a hurry, after a crash."""
+    back = [there("b/1", 60.3), there("b/2", 60.4)]
+    change = last_change("default", [there("a/1", 1), *back], [gone("b/1", 1, 60), gone("b/2", 1, 60)])
+
+    assert change is not None
+    assert change.sentence == "b/1 and b/2 ended and came back"
 
 
 def test_a_worker_that_drains_is_the_change() -> None:

@@ -41,8 +41,8 @@ def test_each_attempt_has_its_number_worker_time_and_error() -> None:
 
     assert told(final, first) == [
         "submitted to default",
-        "attempt 1 failed on mitte/1 after 2.0 s: ValueError: no oven",
-        "succeeded on mitte/2 after 2.0 s",
+        "attempt 1 failed on mitte/1 after 2 s: ValueError: no oven",
+        "succeeded on mitte/2 after 2 s",
     ]
 
 

@@ -90,7 +90,7 @@ def around(**changes: Any) -> Surroundings:
         (
             {"state": State.SCHEDULED, "due_at": NOW_US + 90_000_000, "is_head": False},
             {},
-            "It is scheduled for 2026-01-01 00:01:30 UTC, in 1.5 min.",
+            "It is scheduled for 2026-01-01 00:01:30 UTC, in 1 min 30 s.",
         ),
         ({"state": State.SCHEDULED, "due_at": NOW_US + 90_000_000}, {}, "keeps the turn of key 'mitte'"),
         ({"key": None, "is_head": False}, {}, "the workers are busy"),
@@ -134,7 +134,7 @@ def test_instants_are_told_as_everything_around_the_sentence_is() -> None:
     later = {"due_at": NOW_US + 90_000_000, "expires_at": NOW_US - 1}
     around_here = around(clock_text=lambda at: f"<{at - NOW_US}>")
 
-    assert "scheduled for <90000000>, in 1.5 min." in str(
+    assert "scheduled for <90000000>, in 1 min 30 s." in str(
         why(replace(JOB, state=State.SCHEDULED, **later), around_here)
     )
     assert "It expired at <-1>, and" in str(why(replace(JOB, expires_at=NOW_US - 1), around_here))
