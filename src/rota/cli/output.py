@@ -67,7 +67,7 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def say(text: str, style: str = "", *, label: str = "", label_style: str = "") -> None:
-    """Tell the person something that is not data; a terminal's lines end between words, and never within a token."""
+    """Tell the person something that is not data; a terminal's lines end between words, not in a token or command."""
     wide = width_of(sys.stderr)
     lines = f"{label} {text}".lstrip().splitlines() if wide is None else _wrapped(f"{label} {text}".lstrip(), wide)
     body = "\n".join(lines)[len(label) :]
@@ -75,12 +75,20 @@ def say(text: str, style: str = "", *, label: str = "", label_style: str = "") -
     print(paint(label, label_style, sys.stderr) + painted if label else painted, file=sys.stderr, flush=True)
 
 
+_COMMAND = r"(?<=: )rota .*?(?=\. |$)|`[^`]+`"
+"""What is there to be copied: what follows ``Wait for it:``, and what stands in backticks."""
+
+
 def _wrapped(text: str, wide: int) -> list[str]:
+    """Return the text's lines, ended between words. A command is one word: pasted from two lines it would be two."""
+    import re
     from textwrap import wrap
 
     return [
-        part
-        for line in text.splitlines()
+        part.replace("\0", " ")
+        for line in (
+            re.sub(_COMMAND, lambda command: command[0].replace(" ", "\0"), whole) for whole in text.splitlines()
+        )
         for part in wrap(line, wide, break_long_words=False, break_on_hyphens=False, drop_whitespace=True) or [""]
     ]
 

@@ -6,7 +6,20 @@ import io
 import pytest
 
 from rota.cli.jobs import COLUMNS as JOB_COLUMNS
-from rota.cli.output import Cell, Column, OutputError, fit, paint, put, put_facts, put_json, put_json_lines, put_table
+from rota.cli.output import (
+    Cell,
+    Column,
+    OutputError,
+    fit,
+    hint,
+    paint,
+    put,
+    put_facts,
+    put_json,
+    put_json_lines,
+    put_table,
+    warn,
+)
 
 TOKEN = Column("TOKEN", is_whole=True)
 COLUMNS = (TOKEN, Column("TASK"), Column("WHAT", rank=1), Column("WORKER", rank=2))
@@ -116,6 +129,30 @@ def test_facts_stand_under_each_other(capsys: pytest.CaptureFixture[str]) -> Non
     put_facts([("queue", "default"), ("key", Cell("mitte", "bold"))])
 
     assert capsys.readouterr().out == "queue  default\nkey    mitte\n"
+
+
+@pytest.mark.parametrize("wide", [20, 40, 80])
+def test_a_command_to_copy_is_never_broken_by_us(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wide: int
+) -> None:
+    """A terminal that breaks a long line copies it as one; a line that we end is pasted as two commands."""
+    monkeypatch.setattr("rota.cli.output.width_of", lambda _: wide)
+    more = "rota jobs --task bake --store 'my shop.db' --before 01a21261-8304-731c-96a7-0ea0f796c967"
+
+    hint(f"More: {more}")
+    warn(f"no worker or job knows a task 'bkae'. If so: {more}")
+    hint("Why they failed: rota job TOKEN. Put one back: rota retry TOKEN.")
+    put_facts([("why", "No worker is running; `rota run MODULE:APP -q letters` starts some.")])
+
+    told = capsys.readouterr()
+    says, facts = told.err.splitlines(), told.out.splitlines()
+    assert says[:2] == ["More:", more]
+    assert [line for line in says if line.endswith(more)] == [more, more]
+    assert "rota job TOKEN" in told.err
+    assert "rota retry TOKEN." in told.err
+    assert any("`rota run MODULE:APP -q letters`" in line for line in facts)
+    assert "\0" not in told.err + told.out
+    assert all(len(line) <= max(wide, 25) for line in says if more not in line)
 
 
 def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
