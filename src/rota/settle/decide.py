@@ -111,7 +111,7 @@ def _told_to_return(error: BaseException) -> Fail | None:
     raising = traceback.extract_tb(error.__traceback__, limit=-1)
     if not raising or not _RAISES_SNOOZE.search(raising[0].line or ""):
         return None
-    told = Fail("write `return Snooze(…)`: a Snooze is returned, not raised.")
+    told = Fail("write `return Snooze(...)`: a Snooze is returned, not raised.")
     told.__cause__ = error
     return told
 

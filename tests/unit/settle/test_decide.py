@@ -39,7 +39,7 @@ def test_a_snooze_that_was_raised_is_a_dead_letter_that_says_what_to_write() -> 
         verdict = verdict_on(error)
         assert verdict.kind is Kind.FAILED
         assert verdict.failure is not None
-        assert "return Snooze(…)" in verdict.failure.message
+        assert "return Snooze(...)" in verdict.failure.message
         assert "raise Snooze(1)" in verdict.failure.traceback
 
 
