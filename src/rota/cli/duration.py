@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import typer
@@ -28,6 +29,20 @@ def duration(text: str | timedelta) -> timedelta:
     except OverflowError:
         raise typer.BadParameter(f"{text!r} is longer than anything can be.") from None
     raise typer.BadParameter(f"{text!r} is no duration. Write seconds, or numbers with units: 90, 1.5h, 10m30s, 2d.")
+
+
+def ending(text: str) -> timedelta | datetime:
+    """Read an end: a duration from now, or an instant.
+
+    Raises:
+        typer.BadParameter: If it is neither.
+    """
+    for read in (duration, instant):
+        with suppress(typer.BadParameter):
+            return read(text)
+    raise typer.BadParameter(
+        f"{text!r} is neither a duration nor an instant. Write it as 90, 10m, 1.5h, or as 2027-01-31T08:00."
+    )
 
 
 def instant(text: str) -> datetime:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rota.cli import options
-from rota.cli.duration import duration, instant
+from rota.cli.duration import duration, ending, instant
 from rota.cli.exits import Exit, stop
 from rota.cli.number import whole
 from rota.cli.open import app_of, news_of_new, place_of, run_with
@@ -32,6 +32,7 @@ class Where:
     priority: int | None
     delay: timedelta | None
     at: datetime | None
+    expires: timedelta | datetime | None
     token: bytes | None
 
 
@@ -42,6 +43,23 @@ Priority = Annotated[
         metavar="N",
         parser=whole(PRIORITY_MIN, PRIORITY_MAX),
         help=f"{PRIORITY_MIN} to {PRIORITY_MAX}; higher runs first.",
+    ),
+]
+Delay = Annotated[
+    timedelta | None,
+    typer.Option("--delay", metavar="DURATION", parser=duration, help="Not before so long from now: 90, 10m, 1.5h."),
+]
+At = Annotated[
+    datetime | None,
+    typer.Option("--at", metavar="TIME", parser=instant, help="Not before this instant: 2027-01-31T08:00."),
+]
+Expires = Annotated[
+    Any,  # a duration or an instant: typer takes no union
+    typer.Option(
+        "--expires",
+        metavar="DURATION|TIME",
+        parser=ending,
+        help="Dropped if not started by then: 30m from now, or 2027-01-31T08:00.",
     ),
 ]
 
@@ -58,16 +76,9 @@ def submit(
         str | None, typer.Option("--key", "-k", metavar="KEY", help="One at a time and in order with jobs of this key.")
     ] = None,
     priority: Priority = None,
-    delay: Annotated[
-        timedelta | None,
-        typer.Option(
-            "--delay", metavar="DURATION", parser=duration, help="Not before so long from now: 90, 10m, 1.5h."
-        ),
-    ] = None,
-    at: Annotated[
-        datetime | None,
-        typer.Option("--at", metavar="TIME", parser=instant, help="Not before this instant: 2027-01-31T08:00."),
-    ] = None,
+    delay: Delay = None,
+    at: At = None,
+    expires: Expires = None,
     token: Annotated[
         str | None, typer.Option("--token", metavar="TOKEN", help="This token (a UUIDv7): a second time is a no-op.")
     ] = None,
@@ -84,6 +95,7 @@ def submit(
     Examples:
       rota submit bake '{"order": {"store": "mitte", "pizza": "funghi"}}' --app shop:app
       rota submit report '{"day": "2027-01-31"}' --delay 10m --priority 5
+      rota submit remind '{"order": 7}' --expires 2h
       jq -c . order.json | rota submit bake - --key mitte
     """
     where = Where(
@@ -92,6 +104,7 @@ def submit(
         priority=priority,
         delay=delay,
         at=at,
+        expires=expires,
         token=token_from_text(token) if token is not None else None,
     )
     text = _from_stdin() if arguments == "-" else arguments
@@ -219,12 +232,13 @@ def _placed(task: str, payload: bytes, key: str | None, queue: str, where: Where
         priority=where.priority or 0,
         delay=where.delay,
         at=where.at,
+        expires=where.expires,
         token=where.token,
     )
     clock = SystemClock()
     now = clock.now_us()
     token = where.token or SystemEntropy(clock).token()
-    return new_job(task, payload, key, token, terms, due_at=terms.due_at(now), expires_at=None)
+    return new_job(task, payload, key, token, terms, due_at=terms.due_at(now), expires_at=terms.expires_at(now))
 
 
 def _checked_job(app: str, task: str, text: str, where: Where) -> NewJob:
@@ -242,6 +256,7 @@ def _checked_job(app: str, task: str, text: str, where: Where) -> NewJob:
         "priority": where.priority,
         "delay": where.delay,
         "at": where.at,
+        "expires": where.expires,
         "token": token_text(where.token) if where.token else None,
     }
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.integration.cli.shop import Folder
@@ -74,6 +76,22 @@ def test_options_of_a_submit_reach_the_store(empty: Folder) -> None:
     assert empty.rota("submit", "bake", "{}", "--delay", "soon").code == 2
     assert "'--delay': '-5' is no duration" in empty.rota("submit", "bake", "{}", "--delay", "-5").err
     assert empty.rota("submit", "bake", "{}", "--priority", "101").code == 2
+
+
+@pytest.mark.parametrize("checked", [(), ("--app", "shop:app")])
+def test_a_job_that_is_not_wanted_later_says_so(empty: Folder, checked: tuple[str, ...]) -> None:
+    """`--expires` is what `options(expires=…)` is: a time from now, or an instant; with an app and without."""
+    empty.write_app()
+    order = '{"order": {"store": "mitte", "pizza": "funghi"}}'
+    soon = empty.rota("submit", "bake", order, "--expires", "2h", "--delay", "1h", *checked).out.strip()
+    then = empty.rota("submit", "bake", order, "--expires", "2030-01-01T00:00Z", "--delay", "1h", *checked).out.strip()
+
+    job = empty.rota("job", soon, "--json", *checked).object
+    due, expires = (datetime.fromisoformat(job[name]) for name in ("due_at", "expires_at"))
+    assert expires - due == timedelta(hours=1)
+    assert empty.rota("job", then, "--json", *checked).object["expires_at"] == "2030-01-01T00:00:00.000000Z"
+    refused = empty.rota("submit", "bake", order, "--expires", "soon", *checked)
+    assert (refused.code, "neither a duration nor an instant" in refused.err) == (2, True)
 
 
 def test_a_task_that_nobody_knows_is_stored_and_noted(shop: Folder) -> None:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
 
-from rota.cli.duration import duration, instant
+from rota.cli.duration import duration, ending, instant
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,18 @@ def test_an_instant_without_an_offset_is_local_time() -> None:
     assert instant("2027-01-31T08:00").utcoffset() is not None
     with pytest.raises(typer.BadParameter, match="is no instant"):
         instant("tomorrow")
+
+
+def test_an_end_is_a_duration_or_an_instant() -> None:
+    """As `expires=` in Python takes both."""
+    assert ending("90") == timedelta(seconds=90)
+    assert ending(" 1h 5m") == timedelta(minutes=65)
+    assert ending("2027-01-31T08:00Z") == datetime(2027, 1, 31, 8, tzinfo=UTC)
+    assert ending("2027-01-31") == instant("2027-01-31")
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "tomorrow", "2027-13-01", "5 parsecs"])
+def test_what_is_no_end_is_refused_with_both_ways_to_write_it(text: str) -> None:
+    """Whoever types one of them wrongly is not told of the other alone."""
+    with pytest.raises(typer.BadParameter, match="neither a duration nor an instant"):
+        ending(text)
