@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,9 +18,11 @@ from rota.app.definition import Definition, define
 from rota.app.engine import open_store
 from rota.app.task import AsyncTask, KeyRule, Task
 from rota.app.token import Token
-from rota.errors import InvalidTokenError, TaskDefinitionError, UnknownTaskError
+from rota.errors import InvalidTokenError, TaskDefinitionError, UnknownTaskError, UsageError
+from rota.model.limits import BATCH_JOBS_MAX
 from rota.model.near import closest
 from rota.model.retry import Retry
+from rota.model.state import State
 from rota.model.task import TaskSpec
 from rota.model.token import is_token, token_from_text
 from rota.runtime.clock import Clock, SystemClock
@@ -253,6 +255,21 @@ class Rota:
         """
         return Token(self, self._token_bytes(text))
 
+    def states(self, tokens: Iterable[Token[Any] | UUID | str]) -> list[State | None]:
+        """Return how many jobs stand, in the order of their tokens; ``None`` where there is no such job, or no more.
+
+        It is one look for up to 10,000 tokens, and several for more.
+
+        Raises:
+            InvalidTokenError: One of them is no UUIDv7.
+        """
+        wanted = self._tokens_bytes(tokens)
+        return self._run(lambda session: _states(session, wanted))
+
+    async def states_async(self, tokens: Iterable[Token[Any] | UUID | str]) -> list[State | None]:
+        """Do the same as ``states`` from async code."""
+        return await _states(await self._session(), self._tokens_bytes(tokens))
+
     def use_store(self, store: Store, address: str | None = None) -> None:
         """Use a store that was opened elsewhere and will be closed there; an engine bound to a loop must be of this one.
 
@@ -330,6 +347,13 @@ class Rota:
             return known._definition.codec.decode_result(result)
         return None if result is None else msgspec.json.decode(result)
 
+    def _tokens_bytes(self, tokens: Iterable[Token[Any] | UUID | str]) -> list[bytes]:
+        if isinstance(tokens, (Token, UUID, str)):
+            raise UsageError(
+                f"states({tokens!r}): a list of tokens is needed; of one job, token.status() tells the state."
+            )
+        return [self._token_bytes(token) for token in tokens]
+
     def _token_bytes(self, token: Token[Any] | UUID | str) -> bytes:
         if isinstance(token, Token):
             return bytes(token)
@@ -340,3 +364,10 @@ class Rota:
         if not isinstance(token, str):
             raise InvalidTokenError(f"{token!r} is not a token; give the text of str(token), or a UUID of version 7.")
         return token_from_text(token)
+
+
+async def _states(session: Session, tokens: list[bytes]) -> list[State | None]:
+    found: dict[bytes, State] = {}
+    for start in range(0, len(tokens), BATCH_JOBS_MAX):
+        found |= await session.store.states(tokens[start : start + BATCH_JOBS_MAX])
+    return [found.get(token) for token in tokens]

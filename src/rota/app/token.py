@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from rota.app.blocking import is_in_loop
-from rota.errors import ResultTimeoutError, UsageError
+from rota.errors import NotAllowedError, ResultTimeoutError, UnknownTokenError, UsageError
 from rota.model.state import State
 from rota.model.token import token_text
 from rota.result.info import JobInfo, job_info
@@ -24,7 +24,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Token(Generic[R_co]):
-    """A job that has been submitted: ask how it stands, wait for its result, cancel it.
+    """A job that has been submitted: ask how it stands, wait for its result, cancel it, put it back.
 
     It holds no result itself, and may be thrown away: ``str(token)`` is all that is needed to make it again, in any process,
     with ``app.token(text)``.
@@ -126,6 +126,24 @@ class Token(Generic[R_co]):
         """Do the same as ``cancel`` from async code."""
         return await self._cancel(await self._app._session())
 
+    def retry(self) -> bool:
+        """Put the job back if it failed, was cancelled or expired. Safe to call again.
+
+        It takes the last place, its attempts start again, its history stays, and it does not expire any more.
+
+        Returns whether it was put back; ``False`` means that it waits, is scheduled or runs already.
+
+        Raises:
+            NotAllowedError: It succeeded. To run it once more, submit it anew.
+            UnknownTokenError: No such job.
+            ExpiredError: Its record is past retention.
+        """
+        return self._app._run(self._retry)
+
+    async def retry_async(self) -> bool:
+        """Do the same as ``retry`` from async code."""
+        return await self._retry(await self._app._session())
+
     def info(self) -> JobInfo:
         """Return everything that is known of the job: its attempts with workers, times and errors, and why it waits.
 
@@ -159,6 +177,21 @@ class Token(Generic[R_co]):
         if was is None:
             raise self._not_found()
         return not was.is_final
+
+    async def _retry(self, session: Session) -> bool:
+        try:
+            await session.store.reopen(self._bytes)
+        except UnknownTokenError:
+            raise self._not_found() from None
+        except NotAllowedError:
+            if await self._status(session) is not State.SUCCEEDED:
+                return False
+            raise NotAllowedError(
+                f"job {self} has succeeded: only a failed, cancelled or expired job can be put back. Nothing was changed. To "
+                "run it once more, submit it anew.",
+                token=str(self),
+            ) from None
+        return True
 
     async def _info(self, session: Session) -> JobInfo:
         info = await job_info(session.store, self._bytes, self._app._clock.now_us())

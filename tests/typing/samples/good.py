@@ -78,6 +78,8 @@ def results(token: Token[str]) -> None:
     assert_type(token.status(), State)
     assert_type(token.info(), JobInfo)
     assert_type(token.cancel(), bool)
+    assert_type(token.retry(), bool)
+    assert_type(app.states([token, str(token)]), list[State | None])
     assert_type(app.token(str(token)), Token[Any])
 
 
@@ -89,6 +91,8 @@ async def twins(order: Order) -> None:
     assert_type(await token.status_async(), State)
     assert_type(await token.info_async(), JobInfo)
     assert_type(await token.cancel_async(), bool)
+    assert_type(await token.retry_async(), bool)
+    assert_type(await app.states_async([token]), list[State | None])
     assert_type(await bake.submit_many_async([order]), list[Token[str]])
     await app.close_async()
 

@@ -25,7 +25,7 @@ from rota import (
     UnknownTokenError,
     UsageError,
 )
-from rota.errors import InvalidTokenError
+from rota.errors import InvalidTokenError, NotAllowedError
 from rota.model.token import token_text
 from rota.runtime.entropy import SystemEntropy, build_token
 from rota.testing import ManualClock, run_until_idle, run_until_idle_async, submitted, temporary_store
@@ -269,6 +269,57 @@ def test_a_cancelled_job_does_not_run_and_has_no_result() -> None:
         token.result()
 
 
+def test_what_did_not_succeed_is_put_back(clock: ManualClock) -> None:
+    """As `rota retry TOKEN` does: a dead letter whose cause has gone, a cancel that was a mistake, an order that came late."""
+    dead = bake.options(retry=Retry(attempts=1)).submit(Order("mitte", "burnt"))
+    dropped, late = bake.submit(MITTE), bake.options(expires=1).submit(MITTE)
+    dropped.cancel()
+    clock.advance(2)
+    run_until_idle(app)
+    assert app.states([dead, dropped, late]) == [State.FAILED, State.CANCELLED, State.EXPIRED]
+
+    clock.advance(1)
+    for token in (dead, dropped, late):
+        assert token.retry() is True
+        assert token.retry() is False  # the reply was lost: it is in line already
+        assert token.status() is State.WAITING
+
+    run_until_idle(app)
+    assert app.states([dead, dropped, late]) == [State.FAILED, State.SUCCEEDED, State.SUCCEEDED]
+    assert dead.info().attempts == 1
+    assert "reopened" in [entry.kind for entry in dead.info().story]
+    with pytest.raises(NotAllowedError, match=f"job {dropped} has succeeded: only a failed"):
+        dropped.retry()
+    assert dropped.status() is State.SUCCEEDED
+
+
+async def test_putting_back_from_async_code() -> None:
+    """Each face has its twin."""
+    token = await bake.submit_async(MITTE)
+    assert await token.retry_async() is False
+    await token.cancel_async()
+
+    assert await token.retry_async() is True
+    assert await app.states_async([token]) == [State.WAITING]
+
+
+def test_many_states_are_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that lists a hundred orders does not ask a hundred times; what is unknown keeps its place in the list."""
+    monkeypatch.setattr("rota.app.rota.BATCH_JOBS_MAX", 2)
+    done, waiting = bake.submit(MITTE), bake.options(delay=60).submit(MITTE)
+    run_until_idle(app)
+    unknown = token_text(build_token(1_767_225_600_000, 1))
+
+    states = app.states(token for token in (waiting, unknown, str(done), UUID(str(waiting)), done))
+
+    assert states == [State.SCHEDULED, None, State.SUCCEEDED, State.SCHEDULED, State.SUCCEEDED]
+    assert app.states([]) == []
+    with pytest.raises(UsageError, match=r"token\.status\(\) tells the state"):
+        app.states(str(done))
+    with pytest.raises(InvalidTokenError):
+        app.states(["nonsense"])
+
+
 def test_a_job_that_comes_too_late_is_dropped(clock: ManualClock) -> None:
     """Nobody wants yesterday's pizza."""
     token = bake.options(expires=timedelta(minutes=30)).submit(MITTE)
@@ -306,10 +357,10 @@ def test_a_token_that_no_job_has_is_unknown_or_too_old(clock: ManualClock) -> No
     young = app.token(token_text(build_token(now_ms, 1)))
     old = app.token(token_text(build_token(now_ms - 10 * 86_400_000, 1)))
 
-    for ask in (young.status, young.result, young.cancel, young.info):
+    for ask in (young.status, young.result, young.cancel, young.retry, young.info):
         with pytest.raises(UnknownTokenError, match="no job has the token"):
             ask()
-    for ask in (old.status, old.result, old.cancel, old.info):
+    for ask in (old.status, old.result, old.cancel, old.retry, old.info):
         with pytest.raises(ExpiredError, match="submitted 10 days ago"):
             ask()
 

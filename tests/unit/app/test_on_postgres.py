@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rota import Rota, State, Task
-from rota.errors import SchemaVersionError
+from rota.errors import NotAllowedError, SchemaVersionError
 from rota.store.postgres.migrate import migrate
 from rota.testing import assert_submitted, run_until_idle, run_until_idle_async, submitted
 from tests.postgres_server import PostgresServer, server_or_skip
@@ -53,6 +53,19 @@ def test_plain_code_submits_waits_and_reads(app: Rota, bake: Task[[Order], str])
     assert token.result(timeout=10) == "funghi for mitte"
     assert [one.result() for one in batch] == [f"verdure for {n}" for n in range(5)]
     assert [job.state for job in submitted(app, bake)] == [State.SUCCEEDED] * 6
+
+
+def test_plain_code_puts_back_and_looks_at_many(app: Rota, bake: Task[[Order], str]) -> None:
+    """The same answers and refusals as on SQLite."""
+    token, done = bake.options(key=None).submit(MITTE), bake.options(key=None).submit(MITTE)
+    token.cancel()
+    run_until_idle(app)
+
+    assert app.states([token, done]) == [State.CANCELLED, State.SUCCEEDED]
+    assert (token.retry(), token.retry()) == (True, False)
+    with pytest.raises(NotAllowedError, match=f"job {done} has succeeded: only a failed"):
+        done.retry()
+    assert app.states([token, done]) == [State.WAITING, State.SUCCEEDED]
 
 
 def test_async_code_has_its_own_connections(app: Rota, bake: Task[[Order], str]) -> None:
