@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rota.app.address import POSTGRES, read_address
 from rota.app.config import Config
-from rota.errors import ConfigError
+from rota.errors import ConfigError, UnsupportedStoreError
 from rota.runtime.clock import Clock, SystemClock
 from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.store.port import Store
@@ -41,12 +44,13 @@ async def open_store(
 
     Raises:
         ConfigError: The address is empty, or PostgreSQL's driver is not installed.
-        UnsupportedStoreError: No engine for that scheme, or a file system that cannot keep the promises.
+        UnsupportedStoreError: No engine for that scheme, a device or a pipe, or a file system that cannot keep the promises.
         StoreError: It could not be opened.
     """
     address, config = read_address(url), config or Config()
     if address.engine == POSTGRES:
         return await _open_postgres(address.place, clock, entropy, config, relay)
+    refuse_special(address.place)
     from rota.store.sqlite.store import SqliteStore
 
     clock = clock or SystemClock()
@@ -60,6 +64,22 @@ async def open_store(
         waiting_max=config.waiting_max,
         reads_only=reads_only,
     )
+
+
+def refuse_special(path: str) -> None:
+    """Refuse what SQLite would take for a file and read as a broken one, such as ``/dev/null``. It is not opened.
+
+    Raises:
+        UnsupportedStoreError: It is a device, a pipe or a socket.
+    """
+    with suppress(OSError, ValueError):
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UnsupportedStoreError(
+                f"{path} is a device, a pipe or a socket, and a store is a file. Nothing was written. Name one, such as "
+                "shop.db; for one that lives and dies with its process, :memory:.",
+                path=path,
+            )
 
 
 async def migrate_store(url: str | Path, *, config: Config | None = None) -> list[str]:

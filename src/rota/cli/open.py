@@ -195,6 +195,12 @@ def _require_file(path: Path, place: Place, *, creates: bool) -> None:
         stop(
             Exit.CONFIG, f"{path} ({place.source}) is a folder, not a store.", f"Name the file: --store {path}/rota.db"
         )
+    if path.exists() and not path.is_file():
+        stop(
+            Exit.CONFIG,
+            f"{path} ({place.source}) is a device, a pipe or a socket, and a store is a file.",
+            "Name one, such as --store rota.db",
+        )
     if not creates and not path.exists():
         stop(Exit.UNAVAILABLE, f"there is no store at {path} ({place.source}).", _advice())
     if not creates and path.stat().st_size == 0:

@@ -202,6 +202,7 @@ def test_health_says_whether_a_node_is_at_work(folder: Folder, start: Callable[.
         (["run", "crashing:app"], 78, "was ended by SIGSEGV"),
         (["run", "idle:app"], 78, "idle:app has no tasks"),
         (["run", "shop:app", "--store", "."], 78, "is a folder"),
+        (["run", "shop:app", "--store", "/dev/null"], 78, "a device, a pipe or a socket, and a store is a file"),
         (["run", "shop:app", "--store", "nowhere/shop.db"], 69, "nowhere"),
         (["run", "shop:app", "--store", "postgresql://localhost:1/shop"], 69, "cannot be reached"),
         (["run", "shop:app", "--log-format", "xml"], 2, "lines or json"),

@@ -77,6 +77,15 @@ def test_an_empty_file_is_not_made_a_store_by_reading(empty: Folder) -> None:
     assert [file.name for file in empty.path.iterdir()] == ["rota.db"]
 
 
+@pytest.mark.parametrize("command", [["status"], ["submit", "bake", "{}"], ["doctor"]])
+def test_what_is_no_file_is_no_store(empty: Folder, command: list[str]) -> None:
+    """`--store /dev/null` is a wish for no store, and nothing that a disk could do wrong."""
+    said = empty.rota(*command, "--store", "/dev/null")
+
+    assert said.code == 78
+    assert "/dev/null (--store) is a device, a pipe or a socket, and a store is a file" in said.err
+
+
 def test_a_secret_store_may_lie_in_a_file(shop: Folder) -> None:
     """Passwords do not belong into an environment that everybody can read."""
     (shop.path / "secret").write_text("rota.db\n")

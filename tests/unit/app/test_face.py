@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from rota import (
     UnknownTokenError,
     UsageError,
 )
-from rota.errors import InvalidTokenError, NotAllowedError
+from rota.errors import InvalidTokenError, NotAllowedError, UnsupportedStoreError
 from rota.model.token import token_text
 from rota.runtime.entropy import SystemEntropy, build_token
 from rota.testing import ManualClock, run_until_idle, run_until_idle_async, submitted, temporary_store
@@ -416,3 +417,15 @@ def test_an_app_that_is_closed_opens_again(tmp_path: Path) -> None:
 
     assert token.status() is State.WAITING
     shop.close()
+
+
+@pytest.mark.parametrize("kind", ["a device", "a pipe"])
+def test_what_is_no_file_is_no_store(tmp_path: Path, kind: str) -> None:
+    """SQLite would report it as a broken disk, and whoever reads that looks for another one."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    astray = Rota("/dev/null" if kind == "a device" else path)
+
+    with pytest.raises(UnsupportedStoreError, match="is a device, a pipe or a socket, and a store is a file"):
+        astray.states([token_text(build_token(1_767_225_600_000, 1))])
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
