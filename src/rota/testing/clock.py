@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+from rota.errors import UsageError
 from rota.submit.check import microseconds_of
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,9 +54,10 @@ class ManualClock:
         """Let time pass: both clocks go forward. A bare number is seconds.
 
         Raises:
+            UsageError: ``span`` is no length of time.
             ValueError: If ``span`` is negative: time does not run back. See ``jump``.
         """
-        passed_us = _microseconds(span)
+        passed_us = _microseconds(span, "advance")
         if passed_us < 0:
             raise ValueError(f"advance({span!r}): time does not run back; jump() moves the wall clock alone.")
         with self._lock:
@@ -63,10 +65,22 @@ class ManualClock:
             self._boot_ns += passed_us * 1_000
 
     def jump(self, span: timedelta | float) -> None:
-        """Move the wall clock alone, either way, as an administrator or a time service does."""
+        """Move the wall clock alone, either way, as an administrator or a time service does.
+
+        Raises:
+            UsageError: ``span`` is no length of time.
+        """
+        moved_us = _microseconds(span, "jump")
         with self._lock:
-            self._now_us += _microseconds(span)
+            self._now_us += moved_us
 
 
-def _microseconds(span: timedelta | float) -> int:
-    return (span if isinstance(span, timedelta) else timedelta(seconds=span)) // _MICROSECOND
+def _microseconds(span: timedelta | float, call: str) -> int:
+    if isinstance(span, bool) or not isinstance(span, (timedelta, int, float)):
+        raise UsageError(
+            f"{call}({span!r}): a timedelta is needed, or a number of seconds, such as {call}(timedelta(hours=1))."
+        )
+    try:
+        return (span if isinstance(span, timedelta) else timedelta(seconds=span)) // _MICROSECOND
+    except (OverflowError, ValueError):
+        raise UsageError(f"{call}({span!r}): that is longer than anything can be. A bare number is seconds.") from None

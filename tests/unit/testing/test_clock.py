@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import doctest
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from rota.errors import UsageError
 from rota.testing import clock as module
 from rota.testing.clock import ManualClock
 
@@ -43,6 +45,24 @@ def test_time_does_not_run_back() -> None:
     """A test that wants that means a jump."""
     with pytest.raises(ValueError, match="jump"):
         ManualClock().advance(-1)
+
+
+@pytest.mark.parametrize("span", ["1h", None, True, datetime(2026, 1, 1, tzinfo=UTC)])
+def test_what_is_no_length_of_time_is_refused_with_what_is_wanted(span: Any) -> None:
+    """The command line reads `1h`, Python has `timedelta`."""
+    clock = ManualClock()
+    before = clock.now_us()
+
+    for move in (clock.advance, clock.jump):
+        with pytest.raises(UsageError, match=rf"{move.__name__}\(.*a timedelta is needed, or a number of seconds"):
+            move(span)
+    for move in (clock.advance, clock.jump):
+        with pytest.raises(UsageError, match="longer than anything can be"):
+            move(1e300)
+        with pytest.raises(UsageError, match="longer than anything can be"):
+            move(float("nan"))
+
+    assert clock.now_us() == before
 
 
 def test_it_starts_where_it_is_told_to() -> None:
