@@ -105,6 +105,19 @@ class Portal:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether its loop has ended."""
+        return self._loop.is_closed()
+
+    def abandon(self) -> None:
+        """Close the loop of a store that was dropped, or is left at exit, without ``close``; not if a thread turns it.
+
+        Left to the collector, its sockets may be closed before the loop is, which then complains of a file descriptor -1.
+        """
+        if self._thread is None and self._turning.acquire(blocking=False):
+            self._loop.close()
+
     def let_go(self) -> None:
         """In a forked child: keep what becomes of the loop here from the parent, with which its selector is shared.
 

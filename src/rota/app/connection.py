@@ -87,7 +87,9 @@ class Connection:
         if self._home is not None:
             return self._run_at_home(ask)
         with self._lock:
-            self._portal = self._portal or Portal()
+            if self._portal is None or self._portal.is_closed:
+                self._portal = Portal()
+                weakref.finalize(self, self._portal.abandon)
         return self._portal.call(self._ask_here(ask))
 
     async def session(self) -> Session:
@@ -121,7 +123,7 @@ class Connection:
         """Do the same from plain code."""
         with self._lock:
             portal, self._portal = self._portal, None
-        if portal is not None:
+        if portal is not None and not portal.is_closed:
             portal.call(self.close())
             portal.close()
         self._close_shared()

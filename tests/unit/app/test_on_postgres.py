@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -81,6 +83,44 @@ def test_async_code_has_its_own_connections(app: Rota, bake: Task[[Order], str])
             await app.close_async()
 
     assert [asyncio.run(work()), asyncio.run(work())] == ["funghi for mitte"] * 2
+
+
+FORGETFUL = """
+import atexit, gc, sys
+
+TOKEN = "0198c2f1-7b3a-7cc0-8000-3d2f5e6a7b8c"
+
+@atexit.register
+def late():
+    assert kept.states([TOKEN]) == [None]
+    kept.close()
+    closed.close()
+
+from rota import Rota
+
+for _ in range(3):
+    Rota(sys.argv[1], schema=sys.argv[2]).states([TOKEN])
+gc.collect()
+kept, closed, left = [Rota(sys.argv[1], schema=sys.argv[2]) for _ in range(3)]
+print([app.states([TOKEN]) for app in (kept, closed, left)])
+"""
+
+
+def test_an_app_that_nobody_closes_leaves_no_loop_behind(app: Rota) -> None:
+    """Dropped, or left at exit: no complaint of a descriptor -1; what is called at exit still opens the store anew."""
+    words = (app.config.store, app.config.schema)
+
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", FORGETFUL, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "[[None], [None], [None]]\n")
+    for complaint in ("unclosed event loop", "Exception ignored", "Error"):
+        assert complaint not in done.stderr
 
 
 def test_a_database_without_a_schema_says_what_to_run(server: PostgresServer) -> None:

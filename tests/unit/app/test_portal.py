@@ -201,3 +201,17 @@ def test_what_a_forked_child_ends_with_does_not_deafen_the_parent(portal: Portal
 async def forget(listener: socket.socket) -> None:
     """Look at it no more."""
     asyncio.get_running_loop().remove_reader(listener)
+
+
+def test_an_abandoned_portal_is_closed_unless_a_thread_turns_it(portal: Portal) -> None:
+    """The thread may be in the midst of something that others wait for."""
+    portal.hand_over()
+    portal.abandon()
+    assert not portal.is_closed
+    assert portal.call(asyncio.sleep(0, "there")) == "there"
+
+    alone = Portal()
+    alone.call(asyncio.sleep(0))
+    alone.abandon()
+    alone.abandon()
+    assert alone.is_closed
