@@ -18,6 +18,7 @@ from rota import (
     JobExpiredError,
     JobFailedError,
     LimitError,
+    NotAllowedError,
     ResultTimeoutError,
     Retry,
     Rota,
@@ -26,7 +27,7 @@ from rota import (
     UnknownTokenError,
     UsageError,
 )
-from rota.errors import InvalidTokenError, NotAllowedError, UnsupportedStoreError
+from rota.errors import InvalidTokenError, UnsupportedStoreError
 from rota.model.token import token_text
 from rota.runtime.entropy import SystemEntropy, build_token
 from rota.testing import ManualClock, run_until_idle, run_until_idle_async, submitted, temporary_store
