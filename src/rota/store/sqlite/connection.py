@@ -143,17 +143,36 @@ def let_go(db: apsw.Connection) -> None:
 
 
 def _set_up(db: apsw.Connection, path: str, busy_timeout_ms: int, durability: str) -> None:
+    if path != MEMORY:
+        _use_log(db, busy_timeout_ms)
     db.set_busy_handler(busy_handler(busy_timeout_ms))
     # Else a statement is planned anew whenever its parameters change, which takes longer than most of them do.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     if path != MEMORY:
-        db.pragma("journal_mode", "wal")
         db.pragma("mmap_size", _MMAP_BYTES)
         db.pragma("journal_size_limit", _WAL_BYTES_KEPT)
     db.pragma("synchronous", durability)
     db.pragma("cache_size", -_CACHE_KIB)
     db.pragma("cache_spill", _SPILL_PAGES)
     db.pragma("temp_store", "memory")
+
+
+def _use_log(db: apsw.Connection, busy_timeout_ms: int) -> None:
+    """Have the file use a write-ahead log, which for a new one means to change it.
+
+    Of several processes that open a new file at the same moment, all but one are refused at once: SQLite asks nobody who has
+    begun to read it whether to wait for another's lock, since that one may be waiting for this. So the pragma is made again.
+    """
+    may_wait, tries = busy_handler(busy_timeout_ms), 0
+    while True:
+        try:
+            db.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if not may_wait(tries):
+                raise
+            tries += 1
+        else:
+            return
 
 
 def busy_handler(timeout_ms: int) -> Callable[[int], bool]:

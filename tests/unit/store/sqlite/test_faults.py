@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Any
 
@@ -207,6 +208,40 @@ async def test_a_locked_file_can_still_be_read(open_store: Opener, path: str, ne
 
     stranger.execute("ROLLBACK")
     stranger.close()
+
+
+async def test_a_new_file_that_another_process_is_just_making_is_waited_for(
+    open_store: Opener, path: str, new_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three programs begin at the same moment: SQLite refuses all but one of them at once, whatever their patience."""
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    waits = []
+
+    def done_meanwhile(*_: object) -> None:
+        waits.append(1)
+        if len(waits) == 3:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr(select, "select", done_meanwhile)
+    store = open_store(busy_timeout_ms=60_000)
+
+    await store.submit([new_job()])
+    assert len(waits) >= 3
+    other.close()
+
+
+async def test_one_that_is_locked_for_too_long_is_told_when_it_is_opened(open_store: Opener, path: str) -> None:
+    """The same patience as later, and not for ever."""
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreBusyError, match="locked by somebody for longer"):
+        open_store(busy_timeout_ms=20)
+    other.execute("ROLLBACK")
+    other.close()
+
+    await open_store(busy_timeout_ms=20).queues()
 
 
 async def test_a_file_that_is_no_database_is_told(tmp_path: Any, open_store: Opener) -> None:
