@@ -184,20 +184,23 @@ class Cluster:
         under: Sequence[str] = (),
         environment: dict[str, str] | None = None,
         address: str | None = None,
+        log: Path | None = None,
         **how: Any,
     ) -> Node:
         """Start a node, under another command perhaps, and wait for nothing.
 
-        It may know the store by another address than this process.
+        It may know the store by another address than this process, and write its log into a file of its own.
         """
         order = NodeOrder(store=address or self.address, app=f"{self.app_name}:app", name=name, **how)
-        keeper = subprocess.Popen(
-            [*under, sys.executable, "-c", KEEPER, self.supervisor_module],
-            stdin=subprocess.PIPE,
-            env=os.environ | self._environment | (environment or {}),
-            cwd=self.folder,
-            process_group=0,
-        )
+        with open(log, "ab") if log else contextlib.nullcontext() as stderr:
+            keeper = subprocess.Popen(
+                [*under, sys.executable, "-c", KEEPER, self.supervisor_module],
+                stdin=subprocess.PIPE,
+                stderr=stderr,
+                env=os.environ | self._environment | (environment or {}),
+                cwd=self.folder,
+                process_group=0,
+            )
         assert keeper.stdin is not None
         with keeper.stdin as stdin:
             stdin.write(msgspec.json.encode(order))

@@ -135,21 +135,16 @@ def test_a_node_that_is_cut_off_stops_before_others_start_and_begins_anew(
     assert one_runner(cluster.history()) == []
 
 
-def wait_told(name: str, capfd: pytest.CaptureFixture[str]) -> str:
+def wait_told(name: str, log: Path) -> str:
     """Wait for the first event of this name in the log of a node that logs as JSON."""
-    log = ""
 
     def lines() -> list[str]:
-        nonlocal log
-        log += capfd.readouterr().err
-        return [line for line in log.splitlines() if f'"event":"{name}"' in line]
+        return [line for line in log.read_text().splitlines() if f'"event":"{name}"' in line]
 
     return until(lines, f"a node to tell of {name}")[0]
 
 
-def test_who_chose_to_run_on_is_refused_its_result_when_it_arrives_late(
-    tmp_path: Path, gate: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_who_chose_to_run_on_is_refused_its_result_when_it_arrives_late(tmp_path: Path, gate: Path) -> None:
     """P4 was given up by name, so both run; P2 and P3 hold: the second settle is refused, and that is told.
 
     Its worker is heard again before its supervisor has heard that the node was closed, and ends it.
@@ -158,7 +153,8 @@ def test_who_chose_to_run_on_is_refused_its_result_when_it_arrives_late(
     try:
         net = cluster.proxied()
         address = net.url_of(cluster.address)
-        late = cluster.node("late", processes=1, concurrency=1, host="one", address=address, log_format="json")
+        log = tmp_path / "late.log"
+        late = cluster.node("late", processes=1, concurrency=1, host="one", address=address, log=log, log_format="json")
         token = cluster.tasks.beat.submit(str(gate))
         cluster.wait_started([token])
         supervisor, pid = late.supervisor, late.worker().pid
@@ -175,7 +171,7 @@ def test_who_chose_to_run_on_is_refused_its_result_when_it_arrives_late(
         with stopped(supervisor):
             cluster.do(net.clear)
             until(lambda: "stale" in cluster.history_of(token), "the late result to be refused", 20)
-            event = wait_told("job.stale", capfd)
+            event = wait_told("job.stale", log)
 
         row = cluster.find(token)
         assert (row.state, row.fence) == (State.SUCCEEDED, winner.fence)
