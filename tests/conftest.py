@@ -21,7 +21,7 @@ from rota.testing.clock import ManualClock
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
 # For a second Python, beside one that draws them all: what differs between the two shows in the first few.
-settings.register_profile("brief", settings.get_profile("default"), max_examples=25)
+settings.register_profile("brief", settings.get_profile("default"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
