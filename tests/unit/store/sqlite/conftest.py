@@ -14,6 +14,7 @@ from rota.model.slot import hash16
 from rota.runtime.entropy import SystemEntropy
 from rota.store.sqlite.store import SqliteStore
 from rota.testing.clock import ManualClock
+from tests.contract.shop import CountingEntropy
 
 Opener = Callable[..., SqliteStore]
 
@@ -47,8 +48,8 @@ def store(open_store: Opener) -> SqliteStore:
 
 @pytest.fixture
 def new_job(clock: ManualClock) -> Callable[..., NewJob]:
-    """Make jobs that have not been submitted."""
-    entropy = SystemEntropy(clock)
+    """Make jobs that have not been submitted; the same in each run, or two of them would now and then share a slot."""
+    entropy = CountingEntropy(clock)
 
     def make(key: str | None = None, **more: Any) -> NewJob:
         token = entropy.token()
