@@ -21,7 +21,7 @@ MUTANTS = [
                 "if not self._knows(job)",
             ),
         ),
-        Seeds(800),
+        Tests("tests/unit/settle/test_settler.py"),
     ),
     Mutant(
         "settle_given_up",
