@@ -27,6 +27,7 @@ import pytest
 from rota.app.blocking import drive
 from rota.app.engine import open_store
 from rota.model.job import JobRow
+from rota.model.retry import Retry
 from rota.model.state import State
 from rota.model.token import token_from_text
 from rota.node.order import NodeOrder
@@ -34,6 +35,7 @@ from rota.node.remains import table_path
 from rota.store.port import JobFilter, Membership, NodeRow, Store, WorkerRow
 from rota.worker.running import RunningTable
 from tests.checkers.history import AnyEvent, Ended, Killed, Recorder, Started, read_history
+from tests.checkers.one_runner import one_runner
 from tests.house.tree import ROOT
 from tests.processes import is_running, state_of
 from tests.unit.node.waiting import PATIENCE_S, until
@@ -321,6 +323,23 @@ class Cluster:
     def wait_again(self, token: object, times: int, seconds: float = PATIENCE_S) -> Started:
         """Wait for the given start of a job, counted from 1, and return it."""
         return until(lambda: self.starts(token)[times - 1 :], f"start {times} of {token}", seconds)[0]
+
+
+def assert_runs_again_once_its_process_is_gone(cluster: Cluster, gate: Path) -> None:
+    """Let a job overrun its time limit for good; hold what follows against the engine's promise, the same on both."""
+    node = cluster.node(processes=1, timeout_grace_s=0.2, grace_s=300.0)
+    token = cluster.tasks.overrun.options(retry=Retry(attempts=20, base=0.01)).submit(str(gate))
+    cluster.wait_started([token])
+    old = node.worker(1).pid
+
+    cluster.wait_again(token, 2)
+    is_old_running = is_running(old)
+    gate.touch()
+    cluster.wait_done([token])
+
+    assert not is_old_running
+    assert cluster.states([token]) == [State.SUCCEEDED]
+    assert one_runner(cluster.history()) == []
 
 
 def marked(mark: bytes) -> list[int]:

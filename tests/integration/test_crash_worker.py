@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rota.model.retry import Retry
 from rota.model.state import State
 from rota.store.port import WorkerRow
 from tests.checkers.one_runner import one_runner
 from tests.checkers.recovery import recovery
 from tests.checkers.runs import runs_of
-from tests.integration.cluster import Cluster, resume, stop
+from tests.integration.cluster import Cluster, assert_runs_again_once_its_process_is_gone, resume, stop
 from tests.integration.crash_app import DEATHS
 from tests.processes import is_running
 from tests.unit.node.waiting import PATIENCE_S, number_in, until
@@ -117,19 +116,7 @@ def test_a_handler_that_overran_is_recycled_and_nobody_blamed(cluster: Cluster, 
 
 def test_a_job_that_overran_runs_again_as_soon_as_its_process_is_gone(cluster: Cluster, gate: Path) -> None:
     """Nobody else is there to be waited for, however long the grace."""
-    node = cluster.node(processes=1, timeout_grace_s=0.2, grace_s=300.0)
-    token = cluster.tasks.overrun.options(retry=Retry(attempts=20, base=0.01)).submit(str(gate))
-    cluster.wait_started([token])
-    old = node.worker(1).pid
-
-    cluster.wait_again(token, 2)
-    is_old_running = is_running(old)
-    gate.touch()
-    cluster.wait_done([token])
-
-    assert not is_old_running
-    assert cluster.states([token]) == [State.SUCCEEDED]
-    assert one_runner(cluster.history()) == []
+    assert_runs_again_once_its_process_is_gone(cluster, gate)
 
 
 @pytest.mark.slow(seconds=5)

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rota.model.retry import Retry
 from rota.model.state import State
 from tests.checkers.history import Alive, Started
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import Node, stop
+from tests.integration.cluster import Node, assert_runs_again_once_its_process_is_gone, stop
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.postgres_server import server_or_skip
 from tests.processes import children_of, is_running
@@ -174,16 +173,4 @@ def test_the_keeper_is_process_one_of_a_container_and_its_supervisor_dies_of_the
 
 def test_a_job_that_overran_runs_again_after_its_process(cluster: PostgresCluster, gate: Path) -> None:
     """Its handler cannot be stopped, and no two runs of it may overlap."""
-    node = cluster.node(processes=1, timeout_grace_s=0.2, grace_s=300.0)
-    token = cluster.tasks.overrun.options(retry=Retry(attempts=20, base=0.01)).submit(str(gate))
-    cluster.wait_started([token])
-    old = node.worker(1).pid
-
-    cluster.wait_again(token, 2)
-    is_old_running = is_running(old)
-    gate.touch()
-    cluster.wait_done([token])
-
-    assert not is_old_running
-    assert cluster.states([token]) == [State.SUCCEEDED]
-    assert one_runner(cluster.history()) == []
+    assert_runs_again_once_its_process_is_gone(cluster, gate)
