@@ -108,17 +108,31 @@ async def test_the_story_is_kept_and_tells_of_the_reopening(shop: Shop) -> None:
     await shop.store.reopen(job.token)
 
     told = await shop.told(job.token)
-    assert told[0] == "failed"
-    assert told[-1] == "reopened"
+    assert told == ["failed", "failed", "reopened"]
 
 
 async def test_the_error_of_the_last_run_is_kept_too(shop: Shop) -> None:
-    """It was a column of the finished row, which is gone: it must have become an entry."""
+    """It was a column of the finished row, which is gone: it must have become an entry, of the run and not of the person."""
     _, job = await ended(shop, failed)
+    worker = (await shop.row(job.token)).holder
 
     await shop.store.reopen(job.token)
 
-    assert BURNT in [entry.failure for entry in await shop.store.history(job.token)]
+    last_run, reopened = await shop.store.history(job.token)
+    assert (last_run.kind, last_run.worker, last_run.failure) == ("failed", worker, BURNT)
+    assert (reopened.kind, reopened.worker, reopened.failure) == ("reopened", "", None)
+
+
+async def test_a_job_put_back_twice_keeps_the_error_of_its_only_run(shop: Shop) -> None:
+    """Cancelled before anybody ran it again: the run of which the error speaks has the same fence."""
+    _, job = await ended(shop, failed)
+    await shop.store.reopen(job.token)
+    await shop.store.cancel(job.token)
+
+    await shop.store.reopen(job.token)
+
+    last_run, reopened = await shop.store.history(job.token)
+    assert (last_run.kind, last_run.failure, reopened.kind) == ("failed", BURNT, "reopened")
 
 
 async def test_a_success_is_not_undone(shop: Shop) -> None:

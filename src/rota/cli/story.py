@@ -45,7 +45,6 @@ def story_of(row: JobRow, history: list[HistoryEntry]) -> list[Line]:
 
 def _of_entry(entry: HistoryEntry, attempt: int) -> Line:
     worker = entry.worker or "a worker"
-    where = f" on {entry.worker}" if entry.worker else ""
     took = f" after {span(entry.at - entry.started_at)}" if entry.started_at is not None else ""
     why = f": {one_line(entry.failure.says)}" if entry.failure is not None else ""
     match entry.kind:
@@ -64,8 +63,7 @@ def _of_entry(entry: HistoryEntry, attempt: int) -> Line:
             says = f"a result from {worker} was refused: it came from a run that no longer held the job"
             return Line(entry.at, f"{says} (fence {entry.fence})", "yellow")
         case "reopened":
-            ended = f", after{why.removeprefix(':')}{where}" if why else ""
-            return Line(entry.at, f"put back by a person{ended}: attempts start again at 1", "blue")
+            return Line(entry.at, "put back by a person: attempts start again at 1", "blue")
         case _:
             return Line(entry.at, f"{entry.kind} on {worker}{took}{why}")
 

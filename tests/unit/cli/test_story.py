@@ -107,12 +107,3 @@ def test_a_snoozed_job_says_that_its_handler_wants_to_be_called_later() -> None:
     assert told(row(State.SCHEDULED, fence=2, due_at=later), failed)[-1].startswith("is due again: its handler asked")
     assert len(told(row(State.SCHEDULED, fence=1, due_at=later), failed)) == 2
     assert len(told(row(State.SCHEDULED, fence=0, due_at=later))) == 1
-
-
-def test_why_it_had_failed_before_it_was_put_back_is_kept() -> None:
-    """The last run of the attempts before has no other place in the story."""
-    reopened = HistoryEntry(BORN * S + 2 * S, "reopened", 1, "mitte/1", Failure("ValueError", "no oven"))
-
-    assert told(row(State.WAITING), reopened)[1:] == [
-        "put back by a person, after ValueError: no oven on mitte/1: attempts start again at 1",
-    ]
