@@ -70,7 +70,7 @@ class Endings:
         """Return the outcome of an ``async def`` handler that ended with a cancellation."""
         now_us = self._clock.now_us()
         if attempt.is_cancel_asked:
-            self._telemetry.emit("job.cancelled", token=attempt.job.token, task=attempt.spec.name, worker=self.worker)
+            self._tell_cancelled(attempt)
             return self._outcome(attempt, Verdict(Kind.CANCELLED), now_us)
         if attempt.is_given_back:
             return self._outcome(attempt, Verdict(Kind.GIVEN_BACK), now_us)
@@ -118,3 +118,8 @@ class Endings:
             self._telemetry.emit("job.retried", error=said, wait_s=round((verdict.due_at - now_us) / 1e6, 3), **facts)
         elif verdict.kind is Kind.FAILED:
             self._telemetry.emit("job.failed", error=said, **facts)
+        elif verdict.kind is Kind.CANCELLED:
+            self._tell_cancelled(attempt)
+
+    def _tell_cancelled(self, attempt: Attempt) -> None:
+        self._telemetry.emit("job.cancelled", token=attempt.job.token, task=attempt.spec.name, worker=self.worker)

@@ -161,7 +161,7 @@ async def test_a_handler_that_swallows_its_cancellation_has_its_own_outcome() ->
 
 
 async def test_a_thread_sees_that_a_cancel_was_asked() -> None:
-    """It cannot be stopped, so it is told."""
+    """It cannot be stopped, so it is told; and so are those who watch, once it gave up."""
     started = threading.Event()
 
     def patient() -> None:
@@ -184,6 +184,7 @@ async def test_a_thread_sees_that_a_cancel_was_asked() -> None:
     await working
 
     assert (await kitchen.store.states(tokens))[tokens[0]] is State.CANCELLED
+    assert kitchen.telemetry.counters["job.cancelled"] == 1
 
 
 async def test_a_thread_that_overruns_leaves_a_will_and_asks_for_a_new_process(tmp_path: Path) -> None:
