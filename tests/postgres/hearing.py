@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rota.store.port import Store, Wake
 from rota.store.postgres.store import PostgresStore
-from tests.postgres.through import QUICK, Through
+from tests.postgres.through import PATIENT, Through
 
 PATIENCE_S = 20.0
 
@@ -43,4 +43,4 @@ def names(slot: int) -> Callable[[Wake], bool]:
 async def worker_store(through: Through, hall: str) -> PostgresStore:
     """Open a store as a worker of a node does."""
     schema, url = through.store._server.schema, through.url
-    return await PostgresStore.open(url, clock=through.shop.clock, schema=schema, relay=hall, bounds=QUICK)
+    return await PostgresStore.open(url, clock=through.shop.clock, schema=schema, relay=hall, bounds=PATIENT)

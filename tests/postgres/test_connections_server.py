@@ -25,7 +25,7 @@ from rota.store.postgres.store import PostgresStore
 from rota.submit.send import send
 from scripts.postgres_server import NoServerError, reserved_port
 from tests.contract.shop import BAKE, OVENS
-from tests.postgres.through import ENDS_WITHIN_S, QUICK, ended, open_through, schema_of
+from tests.postgres.through import ENDS_WITHIN_S, ended, open_through, schema_of
 from tests.postgres_server import PostgresServer
 
 PLACES = 12
@@ -51,7 +51,7 @@ def fragile() -> Iterator[PostgresServer]:
 async def test_a_restart_is_not_noticed_by_those_who_come_after(fragile: PostgresServer) -> None:
     """Killed and started again within a moment: submits in flight are made sure of, later ones wait for the server."""
     schema, entropy = await asyncio.to_thread(schema_of, fragile), SystemEntropy(SystemClock())
-    store = await PostgresStore.open(fragile.url, schema=schema, bounds=Bounds(reconnect_s=10.0))
+    store = await PostgresStore.open(fragile.url, schema=schema, bounds=Bounds(reconnect_s=60.0))
     tokens: list[bytes] = []
     is_over = asyncio.Event()
 
@@ -117,32 +117,38 @@ async def test_a_server_that_stays_away_is_told_soon(fragile: PostgresServer) ->
     """Waited for once; from then on everybody is told at once, and the network is left in peace."""
     async with open_through(fragile) as through:
         through.proxy.refuses = True
+        through.hurries()
         through.proxy.reset()
-        first, waited_s = await ended(through.store.queues)
+        first, _ = await ended(through.store.queues)
         knocks = through.proxy.accepted
         began = asyncio.get_running_loop().time()
         ends = await asyncio.gather(*(ended(through.store.queues) for _ in range(16)))
         seconds = asyncio.get_running_loop().time() - began
 
         assert isinstance(first, StoreUnavailableError)
-        assert waited_s < QUICK.reconnect_s + 5.0
         assert {type(problem) for problem, _ in ends} <= {StoreUnavailableError, StoreBusyError}
         assert (through.proxy.accepted - knocks) <= CONNECTIONS_MAX * (1 + seconds / 0.15)
         through.proxy.clear()
+        through.has_time()
         assert await through.store.states([]) == {}
 
 
 async def test_a_full_server_says_so(fragile: PostgresServer) -> None:
     """And what can be done about it; it is tried again when there is room."""
     async with open_through(fragile) as through:
+        through.hurries()
         through.proxy.reset()
-        crowd = []
-        with contextlib.suppress(asyncpg.TooManyConnectionsError):
-            while True:
-                crowd.append(await asyncpg.connect(fragile.url))
+        crowd: list[asyncpg.Connection] = []
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            # One place is that of ``look``; whose client is gone has one for a moment longer.
+            while len(crowd) < PLACES - 1:
+                with contextlib.suppress(asyncpg.TooManyConnectionsError):
+                    crowd.append(await asyncpg.connect(fragile.url))
         problem, _ = await ended(through.store.queues)
         for each in crowd:
-            await each.close()
+            await through.look.execute("SELECT pg_terminate_backend($1, 10000)", each.get_server_pid())
+            each.terminate()
+        through.has_time()
 
         assert type(problem) is StoreUnavailableError
         assert "max_connections" in str(problem)
@@ -156,25 +162,26 @@ async def test_a_server_whose_back_ends_stand_still_is_left(fragile: PostgresSer
         await asyncio.gather(*(store.queues() for _ in range(CONNECTIONS_MAX)))
         pids = await through.pids()
         with _stopped(*pids):
+            through.hurries()
             ends = await asyncio.gather(*(ended(store.membership) for _ in range(CONNECTIONS_MAX)))
+            through.has_time()
             after, _ = await ended(store.membership)
         assert {type(problem) for problem, _ in ends} == {StoreUnavailableError}
         assert after is None
-        async with asyncio.timeout(ENDS_WITHIN_S):
-            while set(pids) & set(await through.pids()):
-                await asyncio.sleep(0.01)
+        await through.until_gone(pids)
 
 
 async def test_a_postmaster_that_stands_still_lets_nobody_in(fragile: PostgresServer) -> None:
     """The kernel accepts in its name: who connects is waited for, but not for ever."""
     async with open_through(fragile) as through:
         assert fragile.pid is not None
+        through.hurries()
         through.proxy.reset()
         with _stopped(fragile.pid):
-            problem, seconds = await ended(through.store.queues)
+            problem, _ = await ended(through.store.queues)
+        through.has_time()
 
         assert type(problem) is StoreUnavailableError
-        assert seconds < 6.0
         assert await through.store.states([]) == {}
 
 

@@ -14,7 +14,7 @@ from rota.store.port import Wake
 from rota.store.postgres.notices import read, settled_channel
 from rota.store.relay import relay, relay_folder
 from tests.postgres.hearing import PATIENCE_S, Ear, is_everything, names, worker_store
-from tests.postgres.through import QUICK, open_through
+from tests.postgres.through import PATIENT, open_through
 from tests.postgres_server import PostgresServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timed]
@@ -113,7 +113,7 @@ async def test_who_begins_to_wait_as_the_ear_begins_to_listen_hears(
 ) -> None:
     """What is wanted has been asked already when somebody wants more; the next question to the server is far away."""
     late: list[Ear] = []
-    async with open_through(server, replace(QUICK, beat_s=PATIENCE_S * 2)) as through:
+    async with open_through(server, replace(PATIENT, beat_s=PATIENCE_S * 2)) as through:
         listen = asyncpg.Connection.add_listener
 
         async def listens(*arguments: Any) -> None:

@@ -19,7 +19,7 @@ from rota.store.postgres.store import PostgresStore
 from rota.store.relay import relay, relay_folder
 from tests.postgres.case import fresh
 from tests.postgres.hearing import PATIENCE_S, Ear, is_everything, names, worker_store
-from tests.postgres.through import QUICK, Through, open_through
+from tests.postgres.through import PATIENT, Through, open_through
 from tests.postgres_server import PostgresServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timed]
@@ -50,7 +50,7 @@ async def close_all(through: Through) -> None:
 async def another_node(through: Through) -> AsyncIterator[PostgresStore]:
     """Open another store on the same schema."""
     schema = through.store._server.schema
-    store = await PostgresStore.open(through.url, clock=through.shop.clock, schema=schema, bounds=QUICK)
+    store = await PostgresStore.open(through.url, clock=through.shop.clock, schema=schema, bounds=PATIENT)
     try:
         yield store
     finally:
@@ -133,7 +133,7 @@ async def test_a_node_hears_of_what_its_workers_say_is_their_own(
     """Nothing is passed on that could make the relay look: a worker's word does, or else the ear's next question."""
     if is_word_lost:
         monkeypatch.setattr("rota.store.postgres.wakes.tell_relay", lambda _: None)
-    bounds = QUICK if is_word_lost else replace(QUICK, beat_s=PATIENCE_S * 2)
+    bounds = PATIENT if is_word_lost else replace(PATIENT, beat_s=PATIENCE_S * 2)
     async with open_through(server, bounds) as through, cluster_of(through, LARGE):
         hall = relay_folder(str(tmp_path), 7)
         stop = relay(through.store, str(tmp_path), 7)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 
 import asyncpg
 
@@ -21,7 +22,20 @@ from tests.postgres.case import fresh
 from tests.postgres_server import PostgresServer
 from tests.tcp_proxy import TcpProxy
 
+PATIENT = Bounds(
+    connect_s=20.0,
+    wait_s=20.0,
+    reconnect_s=10.0,
+    call_s=40.0,
+    long_call_s=20.0,
+    silence_s=20.0,
+    lock_s=20.0,
+    beat_s=0.3,
+)
+"""For fair weather: whoever asks is answered, also when a machine that is busy lets one of us stand still for seconds."""
 QUICK = Bounds(connect_s=0.7, wait_s=1.0, reconnect_s=0.3, call_s=0.7, long_call_s=0.7, beat_s=0.3)
+"""For foul weather: what is to be given up is given up soon. See ``Through.hurries``."""
+_OF_CALLS = ("connect_s", "wait_s", "reconnect_s", "call_s", "long_call_s")
 ENDS_WITHIN_S = 20.0
 """All bounds of ``QUICK`` one after another, and much more for a machine that is busy."""
 
@@ -55,6 +69,23 @@ class Through:
     ) -> None:
         self.proxy, self.store, self.shop, self.look = proxy, store, shop, look
         self.server_url, self.url = server_url, proxy.url_of(server_url)
+        self._at_first = asdict(store._server.bounds)
+
+    def hurries(self, bounds: Bounds = QUICK) -> None:
+        """Have the store give up soon, from now on. A call that is under way keeps its own bound."""
+        self._is_bounded_by(asdict(bounds))
+
+    def has_time(self) -> None:
+        """Have it wait for as long as it did at first."""
+        self._is_bounded_by(self._at_first)
+
+    def _is_bounded_by(self, seconds: Mapping[str, float]) -> None:
+        # In place: who listens goes on with the bounds with which it began.
+        server = self.store._server
+        for name in _OF_CALLS:
+            object.__setattr__(server.bounds, name, seconds[name])
+        for connection in server._called:
+            connection._config = connection._config._replace(command_timeout=seconds["call_s"])
 
     async def pids(self, which: str = "true") -> list[int]:
         """Return the back ends of the store, of which this is true."""
@@ -71,10 +102,22 @@ class Through:
             while len(await self.pids(which)) != count:
                 await asyncio.sleep(0.01)
 
+    async def until_few(self) -> None:
+        """Wait until no more than its connections are left: whose client is gone ends a moment later."""
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            while len(await self.pids()) > CONNECTIONS_MAX:
+                await asyncio.sleep(0.01)
+
+    async def until_gone(self, pids: Iterable[int]) -> None:
+        """Wait until these back ends have ended."""
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            while set(pids) & set(await self.pids()):
+                await asyncio.sleep(0.01)
+
 
 @asynccontextmanager
 async def open_through(
-    server: PostgresServer, bounds: Bounds = QUICK, connections_max: int = CONNECTIONS_MAX
+    server: PostgresServer, bounds: Bounds = PATIENT, connections_max: int = CONNECTIONS_MAX
 ) -> AsyncIterator[Through]:
     """Open a store through a proxy, and see that nothing is left of it when it has been closed."""
     before, clock, schema = asyncio.all_tasks(), ManualClock(), await asyncio.to_thread(schema_of, server)
@@ -82,7 +125,11 @@ async def open_through(
     await look.execute(f"SET search_path = {quoted(schema)}")
     async with TcpProxy.before(server.url) as proxy:
         store = await PostgresStore.open(
-            proxy.url_of(server.url), clock=clock, schema=schema, bounds=bounds, connections_max=connections_max
+            proxy.url_of(server.url),
+            clock=clock,
+            schema=schema,
+            bounds=replace(bounds),
+            connections_max=connections_max,
         )
         through = Through(server.url, proxy, store, Shop(store, clock, _entropy(clock)), look)
         # So that the next submit is a single request: numbers are known, room has been counted, the statement is prepared.
