@@ -17,7 +17,7 @@ from rota.model.state import State
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
 from rota.store.port import Check
-from rota.store.postgres.bounds import Bounds
+from rota.store.postgres.bounds import BOUNDS, Bounds
 from rota.store.postgres.migrate import migrate
 from rota.store.postgres.store import PostgresStore
 from rota.submit.send import send
@@ -143,13 +143,12 @@ async def test_nothing_accepted_is_lost_in_a_fail_over() -> None:
         assert await held(store, worker) == {job.token: job.fence for job in kept}
         assert await unknown(store, counter.accepted) == []
         assert set((await store.states([job.token for job in settled])).values()) == {State.SUCCEEDED}
-        again = await worker.claim(1_000)
+        again = await everything(worker)
         fences = {job.token: job.fence for job in again}
         assert all(fences[job.token] == job.fence + 1 for job in given)
         assert not fences.keys() & {job.token for job in kept}
-        reply = await worker.settle(*map(succeeded, [*kept, *again]))
-        assert list(reply.stale) == []
-        await everything_is_done(worker)
+        for jobs in (kept, again):
+            assert list((await worker.settle(*map(succeeded, jobs))).stale) == []
         assert await store.finished_counts() == {State.SUCCEEDED: len(counter.accepted)}
         await store.close()
 
@@ -160,15 +159,17 @@ async def test_what_no_standby_has_is_not_called_accepted() -> None:
     primary = own_server_or_skip(is_durable=False)
     try:
         await migrate(primary.url, schema=SCHEMA)
-        store = await PostgresStore.open(primary.url, schema=SCHEMA, bounds=Bounds(call_s=2.0))
+        store = await PostgresStore.open(primary.url, schema=SCHEMA)
         entropy = SystemEntropy(SystemClock())
         await store.submit([a_job(entropy)])
         await stands_by(primary, "nobody")
         job = a_job(entropy)
 
+        store._server.bounds = Bounds(call_s=2.0)
         for attempt in (job, replace(job, is_fresh=False)):
             with pytest.raises(OutcomeUnknownError):
                 await store.submit([attempt])
+        store._server.bounds = BOUNDS
 
         assert await store.states([job.token]) == {job.token: State.WAITING}
         await stands_by(primary, "")
@@ -214,9 +215,9 @@ async def unknown(store: PostgresStore, tokens: list[bytes]) -> list[bytes]:
     return [token for token in tokens if token not in known]
 
 
-async def everything_is_done(worker: Worker) -> None:
-    """Work until nothing is left."""
-    jobs: list[ClaimedJob] = await worker.claim(1_000)
-    while jobs:
-        await worker.settle(*map(succeeded, jobs))
-        jobs = await worker.claim(1_000)
+async def everything(worker: Worker) -> list[ClaimedJob]:
+    """Claim until nothing is left."""
+    jobs: list[ClaimedJob] = []
+    while more := await worker.claim(1_000):
+        jobs += more
+    return jobs
