@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from rota.errors import OutcomeUnknownError, StoreUnavailableError
+from rota.errors import OutcomeUnknownError, StoreBusyError, StoreUnavailableError
 from rota.model.job import ClaimedJob, NewJob
 from rota.model.limits import WAITING_JOBS_MAX
 from rota.model.outcome import Failure, Kind, Outcome
@@ -184,6 +184,8 @@ class Crowd:
                 jobs = list((await store.claim(worker, queue, slots, self.random.randint(1, 8), tasks=[task])).jobs)
             except LOST:
                 jobs = await self._insists(lambda: store.held(worker), lambda: None)
+            except StoreBusyError:
+                jobs = []
             jobs = [job for job in jobs if (job.token, job.fence) not in known]
             known.update((job.token, job.fence) for job in jobs)
             if jobs:
@@ -248,7 +250,7 @@ class Crowd:
             await store.submit(jobs)
             await asyncio.sleep(self.random.uniform(0, 0.05))
             await server.only.execute("COMMIT")
-        except (*LOST, *DRIVER_ERRORS):
+        except (*LOST, StoreBusyError, *DRIVER_ERRORS):
             self._tell_unknown(jobs)
             return False
         finally:
@@ -257,12 +259,15 @@ class Crowd:
         return True
 
     async def _insists(self, call: Callable[[], Coroutine[Any, Any, Any]], unknown: Callable[[], None]) -> Any:
-        """Make a call again and again until its reply arrives."""
+        """Make a call again and again until its reply arrives. Deadlocks are counted by the server, whatever is tried again."""
         while True:
             try:
                 return await call()
             except LOST:
                 unknown()
+            except StoreBusyError:
+                # Nothing was written: on a machine that stands still somebody held a lock for longer than is waited for.
+                continue
 
     def _tell_unknown(self, jobs: list[NewJob]) -> None:
         for job in jobs:
