@@ -273,8 +273,12 @@ class Stage:
         )
 
     async def blockers_of(self, pid: int) -> list[int]:
-        """Return who holds up this backend now; nobody while it works."""
-        blockers: list[int] = await self._control.fetchval("SELECT pg_blocking_pids($1)", pid)
+        """Return who holds up this backend now; nobody while it works. A vacuum lets go by itself, and is no player."""
+        blockers: list[int] = await self._control.fetchval(
+            "SELECT array(SELECT pid FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1)) "
+            "AND backend_type = 'client backend')",
+            pid,
+        )
         return blockers
 
     async def terminate(self, pid: int) -> None:
