@@ -18,7 +18,7 @@ from tests.power.postgres import Load
 KILLS = int(os.environ.get("ROTA_POSTGRES_KILLS", "5"))
 SUBMITTERS = 4
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(60 + 10 * KILLS)]
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240 + 10 * KILLS)]
 
 
 def own_server() -> PostgresServer:
