@@ -32,7 +32,7 @@ async def echo(word: str) -> str:
 @pytest.mark.parametrize("concurrency", [1, 3])
 async def test_never_more_jobs_at_once_than_seats(concurrency: int) -> None:
     """A database that takes three connections must not get four."""
-    running, most, lock = 0, 0, threading.Lock()
+    running, most, lock = 0, 0, threading.Lock()  # The first jobs stay until all seats are taken.
 
     def enter() -> None:
         nonlocal running, most
@@ -48,11 +48,15 @@ async def test_never_more_jobs_at_once_than_seats(concurrency: int) -> None:
     async def cook() -> None:
         enter()
         await asyncio.sleep(0.002)
+        while most < concurrency:
+            await asyncio.sleep(0.002)
         leave()
 
     def fry() -> None:
         enter()
         time.sleep(0.002)
+        while most < concurrency:
+            time.sleep(0.002)
         leave()
 
     kitchen = Kitchen.of(cook, fry)
@@ -282,7 +286,7 @@ async def test_a_handler_that_will_not_be_cancelled_does_not_hold_up_the_end() -
 
     worker.drain()
 
-    assert await asyncio.wait_for(working, 10) == DRAINED
+    assert await asyncio.wait_for(working, 60) == DRAINED
     assert (await kitchen.store.states(tokens))[tokens[0]] is State.RUNNING
     release.set()
 
@@ -291,7 +295,7 @@ async def test_a_job_that_a_thread_hands_across_while_the_worker_ends_goes_back(
     """It must neither be started nor keep the worker waiting for the whole of its grace."""
     kitchen = Kitchen.of(echo)
     tokens = await kitchen.submit(echo, word="x")
-    worker = await kitchen.worker(grace_s=30)
+    worker = await kitchen.worker(grace_s=3_600)
     station = await worker._register()
     await station.rings.look()
     hands = station.hands
@@ -303,7 +307,7 @@ async def test_a_job_that_a_thread_hands_across_while_the_worker_ends_goes_back(
     await asyncio.sleep(0)
 
     hands._thread_found_async(job)
-    await asyncio.wait_for(resting, 10)
+    await asyncio.wait_for(resting, 60)
 
     assert [each.token for each in hands.take_back()] == tokens
     assert hands.busy == 0
@@ -315,7 +319,7 @@ async def test_a_cancel_reaches_a_job_that_waits_to_be_started() -> None:
 
     def fry(number: int) -> None:
         ran.append(number)
-        gate.wait(10)
+        gate.wait(60)
 
     kitchen = Kitchen.of(fry)
     tokens: list[bytes] = []
@@ -357,7 +361,7 @@ async def test_the_time_limit_of_a_thread_goes_by_a_clock_that_does_not_jump() -
         def now_us(self) -> int:
             return int(super().now_us()) + sum(jump)
 
-    kitchen.specs = {"fry": spec(fry, timeout_ms=10_000)}
+    kitchen.specs = {"fry": spec(fry, timeout_ms=60_000)}
     kitchen.clock = Jumping()
     tokens = await kitchen.submit(fry)
 
@@ -381,7 +385,7 @@ async def test_a_coroutine_that_ignores_its_time_limit_has_its_process_replaced(
     tokens = await kitchen.submit(stubborn)
     worker = await kitchen.worker(running=table, timeout_grace_s=0.02, grace_s=0.02)
 
-    code = await asyncio.wait_for(worker.run(), 20)
+    code = await asyncio.wait_for(worker.run(), 60)
 
     assert code == RECYCLE
     assert [outcome.token for outcome in table.will()] == tokens
