@@ -192,7 +192,7 @@ async def test_a_thread_that_overruns_leaves_a_will_and_asks_for_a_new_process(t
     release = threading.Event()
 
     def stuck() -> None:
-        release.wait(30)
+        release.wait(60)
 
     kitchen = Kitchen.of(spec(stuck, timeout_ms=10), echo)
     table = RunningTable.create(str(tmp_path / "w.table"), 4)
@@ -230,7 +230,7 @@ async def test_what_overran_for_good_is_not_waited_for_once_the_others_are_done(
 
     told_before = kitchen.telemetry.counters["job.timed_out"]
     go.set()
-    code = await asyncio.wait_for(running, 20)
+    code = await asyncio.wait_for(running, 60)
 
     assert (code, told_before, kitchen.telemetry.counters["job.timed_out"]) == (RECYCLE, 0, 1)
     assert [outcome.token for outcome in table.will()] == tokens[:1]
@@ -260,7 +260,7 @@ async def test_what_overran_and_comes_back_before_its_process_ends_counts(tmp_pa
     release.set()
     await kitchen.until(lambda: counters["settles.outcomes"] == 1)
     go.set()
-    code = await asyncio.wait_for(running, 20)
+    code = await asyncio.wait_for(running, 60)
 
     row = await kitchen.store.find(tokens[0])
     assert row is not None

@@ -200,7 +200,7 @@ async def test_a_worker_that_is_closed_while_it_is_idle_is_told_so_by_the_member
 
     await kitchen.store.close_worker(seen.workers[0].id)
 
-    assert await asyncio.wait_for(working, 30) == CLOSED
+    assert await asyncio.wait_for(working, 60) == CLOSED
 
 
 async def test_run_until_idle_does_all_that_is_due() -> None:
