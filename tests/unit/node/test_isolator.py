@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from rota.node.fenced import NotNowError
 from rota.node.isolator import Isolator
@@ -12,8 +15,17 @@ from rota.runtime.entropy import SystemEntropy
 from rota.store.port import AloneRow
 from rota.testing.clock import ManualClock
 from tests.unit.node.scripted import ScriptedStore, worker
+from tests.unit.node.virtual import VirtualLoop
+from tests.unit.node.waiting import PATIENCE_S
 
 SUSPECT = AloneRow(b"a token, 16 long", "mail", "send")
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """Time passes when nobody has anything to do: no machine is so slow that a wait is over before it was looked at."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as made:
+        yield made
 
 
 class Process:
@@ -63,7 +75,7 @@ async def kept(store: ScriptedStore, crew: Crew, looks: int) -> None:
         await asyncio.sleep(0)
     ending.set()
     isolator.notice()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE_S)
 
 
 async def test_each_suspect_gets_a_process_of_its_own() -> None:
@@ -133,7 +145,7 @@ async def test_a_process_that_found_nothing_is_not_started_over_and_over() -> No
     started = len(crew.started)
     ending.set()
     isolator.notice()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE_S)
 
     assert started == 1
 

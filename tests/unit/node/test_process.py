@@ -17,7 +17,7 @@ from rota.node.process import Ending, WorkerProcess
 from rota.node.remains import Remains, read_remains
 from rota.worker.order import WorkerOrder
 from tests.processes import is_running
-from tests.unit.node.waiting import until
+from tests.unit.node.waiting import PATIENCE_S, until
 
 MODULE = "tests.unit.node.standin"
 
@@ -99,7 +99,7 @@ async def test_who_goes_on_writing_elsewhere_is_not_waited_for(tmp_path: Path) -
     """A handler's daemon keeps the worker's standard error open: the end of the worker must be told all the same."""
     async with standin(tmp_path, "babble-on", keeps_log=True) as process:
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 ending = await process.ended()
         finally:
             os.kill(int((tmp_path / "it.table.child").read_text()), signal.SIGKILL)
@@ -136,7 +136,7 @@ async def test_its_own_children_are_killed_with_it(tmp_path: Path) -> None:
 
     child = int((tmp_path / "it.table.child").read_text())
     assert ending.code == 7
-    assert not is_running(child)
+    until(lambda: not is_running(child), "what was killed to be gone")
 
 
 async def test_an_end_while_nobody_looked_is_seen_afterwards(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_an_end_while_nobody_looked_is_seen_afterwards(tmp_path: Path) -> 
     async with standin(tmp_path, "wait") as process:
         process.kill("early")
         until(lambda: not is_running(process.pid), "the process to be dead")
-        ending = await asyncio.wait_for(process.ended(), 5)
+        ending = await asyncio.wait_for(process.ended(), PATIENCE_S)
 
     assert ending.signal == 9
 
@@ -159,7 +159,7 @@ async def test_signals_before_the_reap_do_not_reap(tmp_path: Path) -> None:
         process.tell(signal.SIGTERM)
         process.kill("its lease has run out")
 
-        ending = await asyncio.wait_for(process.ended(), 5)
+        ending = await asyncio.wait_for(process.ended(), PATIENCE_S)
     assert ending.signal == 9
 
 

@@ -20,6 +20,7 @@ from rota.telemetry.telemetry import Telemetry
 from rota.testing.clock import ManualClock
 from rota.worker.running import RunningTable
 from tests.unit.node.scripted import FAILURE, ScriptedStore, released, worker
+from tests.unit.node.waiting import PATIENCE_S
 
 BLAME = Blame(frozenset(), FAILURE)
 
@@ -153,7 +154,7 @@ async def test_a_rescue_that_goes_on_is_not_begun_twice(rescuer: Rescuer, store:
     again = rescuer.rescue(worker(7, 1), BLAME, ())
 
     assert rescuer.is_at_work_on(7)
-    await asyncio.wait_for(again.wait(), 1)
+    await asyncio.wait_for(again.wait(), PATIENCE_S)
     await rescuer.drained()
     assert len(store.calls("close_worker")) == 1
     assert not rescuer.is_at_work_on(7)

@@ -10,8 +10,7 @@ from rota.node.shift import Shifts
 from rota.runtime.entropy import SystemEntropy
 from rota.telemetry.telemetry import Telemetry
 from rota.testing.clock import ManualClock
-
-PATIENCE_S = 5
+from tests.unit.node.waiting import PATIENCE_S
 
 
 class Surroundings:
