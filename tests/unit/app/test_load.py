@@ -47,10 +47,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    known = set(sys.modules)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield tmp_path
-    for name in set(sys.modules) - known:
+    for name in [name for name in sys.modules if name.startswith("pizza_")]:
         del sys.modules[name]
 
 
