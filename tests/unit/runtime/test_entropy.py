@@ -111,7 +111,7 @@ def test_a_forked_child_makes_tokens_of_its_own_also_while_a_thread_was_making_o
     with entropy._lock:  # As if another thread were in the middle of a token at the moment of the fork.
         child = os.fork()
         if child == 0:
-            signal.alarm(10)
+            signal.alarm(60)
             os.write(write_end, b"".join(entropy.token() for _ in range(50)))
             os._exit(0)
     os.close(write_end)
