@@ -16,6 +16,7 @@ Invariants, each with the test that holds it:
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -29,6 +30,10 @@ Own = Mapping[int, Collection[int]]
 
 _KIND: Final = "own"
 _WORKER: Final = "worker"
+_PIDS_MAX: Final = 1 << 22
+"""Of Linux; no process id is as high."""
+
+_marks = itertools.cycle(range(256))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(dict[int, list[int]])
@@ -70,9 +75,12 @@ def forget_own(folder: str, name: str) -> None:
 
 
 def mark_changed(folder: str) -> None:
-    """Give the folder a time of change that it has not had: two changes within a tick of the clock look the same."""
+    """Give the folder a time of change that it has not had, at most a second ahead.
+
+    Where files have the time of the last tick, as under most kernels, two changes within a tick look the same otherwise.
+    """
     changed_at = os.stat(folder).st_mtime_ns
-    os.utime(folder, ns=(changed_at, changed_at + 1 + os.getpid()))
+    os.utime(folder, ns=(changed_at, changed_at + next(_marks) * _PIDS_MAX + os.getpid()))
 
 
 class Owners:

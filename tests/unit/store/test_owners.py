@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rota.store.owners import Owners, forget_own, tell_own, write_own
+from rota.store.owners import Owners, forget_own, mark_changed, tell_own, write_own
 from rota.store.wakes import Sockets
 
 
@@ -35,6 +35,18 @@ def test_a_change_is_seen_by_the_next_look_however_soon_it_comes(tmp_path: Path)
         seen.append(folder.read().of(1, number))
 
     assert seen == [["worker-1"], ["worker-2"]] * 100
+
+
+def test_changes_within_a_tick_leave_times_of_their_own(tmp_path: Path) -> None:
+    """Most kernels write down when the last tick was, and the listing of a folder is kept until that changes."""
+    tick = tmp_path.stat().st_mtime_ns
+    times = set()
+    for _ in range(20):
+        os.utime(tmp_path, ns=(tick, tick))  # What such a kernel does at each change.
+        mark_changed(str(tmp_path))
+        times.add(tmp_path.stat().st_mtime_ns)
+
+    assert len(times) == 20
 
 
 def test_nothing_is_read_again_while_nothing_has_changed(tmp_path: Path) -> None:
