@@ -221,7 +221,7 @@ async def test_a_lock_in_the_way_is_waited_out(server: PostgresServer, clock: Ma
 
 
 async def test_settles_go_on_while_partitions_are_made_and_dropped(server: PostgresServer, clock: ManualClock) -> None:
-    """House-keeping is nobody's outage: no settle fails, and none waits for longer than a lock is waited for, since that would fail."""
+    """House-keeping is nobody's outage: no settle fails, and none waits so long for a lock that it would."""
     async with open_house(server, clock) as house, AsyncExitStack() as after:
         await tend(house)
         stop = asyncio.Event()
