@@ -115,14 +115,18 @@ class Demo:
             await asyncio.sleep(LOOK_S)
 
     async def busiest(self, view: View) -> str:
-        """Return the worker that is deepest in a job, as soon as one has been at it for a few milliseconds."""
+        """Return the worker that is deepest in a job, as soon as one has been at it for a few milliseconds.
+
+        Any, if all is done: on a busy machine this process may look too late.
+        """
         names = {pid: name for name, pid in view.pids.items()}
-        while True:
+        while sum(self.done_by().values()) < len(self.files):
             since = {entry.token: entry for entry in self.open_runs() if entry.pid in names}
             first = min(since.values(), key=lambda entry: entry.at, default=None)
             if first is not None and time.monotonic() - first.at > DEEP_S:
                 return names[first.pid]
             await asyncio.sleep(0.001)
+        return min(view.pids)
 
     def done_by(self) -> Counter[int]:
         """Return how many runs each process has completed."""
