@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import re
@@ -33,6 +34,7 @@ class Node:
         self.process = process
         self.text = ""
         self._source = source
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
 
     def read_until(self, is_enough: Callable[[str], object]) -> str:
         """Read until the text is enough, or the node has ended; return the text."""
@@ -45,7 +47,7 @@ class Node:
                 data = b""
             if not data:
                 break
-            self.text += data.decode()
+            self.text += self._decode(data)
         return self.text
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
