@@ -78,10 +78,10 @@ def asked_to_drain(cluster: Cluster, gate: Path) -> tuple[Node, Token[Any]]:
     node = cluster.node(processes=2, grace_s=60.0)
     token = cluster.tasks.wait_for.submit(str(gate))
     cluster.wait_started([token])
-    asked = time.monotonic()
     node.keeper.send_signal(signal.SIGTERM)
     until(lambda: all(worker.is_draining for worker in node.workers), "the workers to drain")
-    until(lambda: time.monotonic() > asked + TOGETHER_S + 0.5, "the next signal to be another one")
+    heard = time.monotonic()
+    until(lambda: time.monotonic() > heard + TOGETHER_S, "the next signal to be another one")
     return node, token
 
 
