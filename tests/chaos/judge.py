@@ -16,7 +16,7 @@ from tests.checkers.no_job_lost import no_job_lost
 from tests.checkers.nothing_unexpected import nothing_unexpected
 from tests.checkers.one_runner import one_runner
 from tests.checkers.recovery import Recovery, recovery
-from tests.checkers.runs import runs_of
+from tests.checkers.runs import by_token, runs_of
 from tests.checkers.settled_once import settled_once
 
 CHECKS = (no_job_lost, nothing_unexpected, settled_once, one_runner, key_order, conservation)
@@ -68,6 +68,7 @@ def judge(nodes: Nodes, made: Mapping[str, int], seconds: float, codes: list[int
     counts["replies_lost"] = sum(isinstance(event, SubmitUnknown) for event in history)
     for state in (State.SUCCEEDED, State.FAILED):
         counts[state.value] = sum(isinstance(event, Found) and event.state == state.value for event in history)
+    counts["condemned"] = _condemned(history)
     counts.update(made)
     broken: list[Broken] = []
     for check in CHECKS:
@@ -92,6 +93,14 @@ def _times(nodes: Nodes, history: History, slack: float) -> dict[str, Recovery]:
     if nodes.server_kills:
         times["server_kills"] = Recovery(sorted(_first_starts(history, nodes.server_kills)))
     return times
+
+
+def _condemned(history: History) -> int:
+    """Count the failed jobs that three deaths met, all of them made by this run: by P8 it is right that they are."""
+    failed = {event.token for event in history if isinstance(event, Found) and event.state == State.FAILED.value}
+    killed = {event.worker for event in history if isinstance(event, Killed)}
+    runs = by_token(runs_of(history))
+    return sum(sum(run.worker in killed for run in runs.get(token, [])) >= 3 for token in failed)
 
 
 def _without_other_kills(history: History, pids: set[str]) -> list[AnyEvent]:
