@@ -286,6 +286,11 @@ class Cluster:
             held[worker.name] = frozenset((job.token, job.fence) for job in jobs)
         return held
 
+    def waiting(self) -> int:
+        """Return how many jobs wait."""
+        queues: Any = self.ask(self.store.queues())
+        return sum(queue.waiting for queue in queues)
+
     def rows(self) -> list[JobRow]:
         """Return all jobs, page by page."""
         rows: list[JobRow] = []
@@ -328,9 +333,8 @@ class Cluster:
 def assert_runs_again_once_its_process_is_gone(cluster: Cluster, gate: Path) -> None:
     """Let a job overrun its time limit for good; hold what follows against the engine's promise, the same on both."""
     node = cluster.node(processes=1, timeout_grace_s=0.2, grace_s=300.0)
-    token = cluster.tasks.overrun.options(retry=Retry(attempts=20, base=0.01)).submit(str(gate))
-    cluster.wait_started([token])
     old = node.worker(1).pid
+    token = cluster.tasks.overrun.options(retry=Retry(attempts=20, base=0.01)).submit(str(gate))
 
     cluster.wait_again(token, 2)
     is_old_running = is_running(old)
@@ -340,6 +344,16 @@ def assert_runs_again_once_its_process_is_gone(cluster: Cluster, gate: Path) -> 
     assert not is_old_running
     assert cluster.states([token]) == [State.SUCCEEDED]
     assert one_runner(cluster.history()) == []
+
+
+def wait_told(name: str, log: Path) -> str:
+    """Wait for the first event of this name in the log of a node that logs as JSON."""
+
+    def lines() -> list[str]:
+        whole = log.read_text().rpartition("\n")[0]
+        return [line for line in whole.splitlines() if f'"event":"{name}"' in line]
+
+    return until(lines, f"a node to tell of {name}")[0]
 
 
 def marked(mark: bytes) -> list[int]:

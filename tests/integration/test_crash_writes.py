@@ -6,15 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rota.app.write_lock import holds_write_lock
 from rota.model.state import State
 from rota.store.port import WorkerRow
-from tests.integration.cluster import Cluster, resume, stop
+from tests.integration.cluster import Cluster, resume, stop, wait_told
 from tests.processes import is_running
 from tests.unit.node.waiting import until
 
@@ -29,15 +30,17 @@ db.execute("COMMIT")
 """
 
 
-def freeze_in_a_write(cluster: Cluster, worker: WorkerRow) -> None:
-    """Stop a worker at a moment when it is in a write; try until the moment was met.
+def freeze_in_a_write(cluster: Cluster, worker: WorkerRow, feed: Callable[[], None]) -> None:
+    """Stop a worker at a moment when it is in a write; try until the moment was met, and feed it before each try.
 
     Its mark outlives the lock by an instant: stopped in that instant it harms nobody, and is rightly left alone.
     """
     table = cluster.table(worker)
 
     def is_frozen() -> bool:
-        until(lambda: table.write_since_ns, "the worker to write", 20)
+        feed()
+        if not table.write_since_ns:
+            return False
         stop(worker.pid)
         if table.write_since_ns and holds_write_lock(worker.pid, str(cluster.path)):
             return True
@@ -49,19 +52,24 @@ def freeze_in_a_write(cluster: Cluster, worker: WorkerRow) -> None:
 
 @pytest.mark.slow(seconds=6)
 @pytest.mark.timed
-def test_a_worker_frozen_in_a_write_is_killed(cluster: Cluster) -> None:
+def test_a_worker_frozen_in_a_write_is_killed(cluster: Cluster, tmp_path: Path) -> None:
     """It holds the lock that everybody needs: two seconds, and one for looking."""
-    node = cluster.node(processes=2)
+    log = tmp_path / "node.log"
+    node = cluster.node(processes=2, log=log, log_format="json")
     victim = node.worker(1)
-    tiny = cluster.tasks.tiny
-    tokens = [token for key in "abcdefghijkl" for token in tiny.options(key=key).submit_many([tiny.call()] * 250)]
+    tiny, tokens = cluster.tasks.tiny, []
 
-    freeze_in_a_write(cluster, victim)
-    frozen_at = time.monotonic()
+    def feed() -> None:
+        if cluster.waiting() < 1_000:
+            for key in "abcdefghijkl":
+                tokens.extend(tiny.options(key=key).submit_many([tiny.call()] * 250))
+
+    freeze_in_a_write(cluster, victim, feed)
     until(lambda: not is_running(victim.pid), "the frozen worker to be killed", 10)
-    seconds = time.monotonic() - frozen_at
 
-    assert 1.5 < seconds < 3.0
+    told = msgspec.json.decode(wait_told("worker.write_stuck", log))
+    assert told["pid"] == victim.pid
+    assert 2.0 <= told["seconds"] < 3.0
     cluster.wait_done(tokens, 40)
     assert set(cluster.states(tokens)) == {State.SUCCEEDED}
 
@@ -72,8 +80,16 @@ def test_a_worker_stopped_outside_of_a_write_is_left_alone(cluster: Cluster, gat
     token = cluster.tasks.wait_for.submit(str(gate))
     cluster.wait_started([token])
     worker = node.worker(1)
-    until(lambda: not cluster.table(worker).write_since_ns, "the worker to be idle")
-    stop(worker.pid)
+    table = cluster.table(worker)
+
+    def is_stopped_idle() -> bool:
+        stop(worker.pid)
+        if not table.write_since_ns:
+            return True
+        resume(worker.pid)
+        return False
+
+    until(is_stopped_idle, "the worker to be stopped outside of a write")
     probe = cluster.node("other", processes=1)
     looks = [cluster.tasks.work.submit(0.3) for _ in range(10)]
     cluster.wait_done(looks)

@@ -14,7 +14,7 @@ import pytest
 from rota.model.state import State
 from rota.node.unfenced import store_loss
 from tests.checkers.one_runner import one_runner
-from tests.integration.cluster import stopped
+from tests.integration.cluster import stopped, wait_told
 from tests.integration.postgres_cluster import PostgresCluster
 from tests.postgres_server import server_or_skip, start_server
 from tests.processes import is_running
@@ -133,15 +133,6 @@ def test_a_node_that_is_cut_off_stops_before_others_start_and_begins_anew(
     gate.touch()
     cluster.wait_done(tokens)
     assert one_runner(cluster.history()) == []
-
-
-def wait_told(name: str, log: Path) -> str:
-    """Wait for the first event of this name in the log of a node that logs as JSON."""
-
-    def lines() -> list[str]:
-        return [line for line in log.read_text().splitlines() if f'"event":"{name}"' in line]
-
-    return until(lines, f"a node to tell of {name}")[0]
 
 
 def test_who_chose_to_run_on_is_refused_its_result_when_it_arrives_late(tmp_path: Path, gate: Path) -> None:
