@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from re import compile as pattern
 from types import TracebackType
@@ -31,6 +31,7 @@ import asyncpg
 
 from rota.model.limits import WAITING_JOBS_MAX
 from rota.model.token import token_text
+from rota.store.postgres.bounds import BOUNDS
 from rota.store.postgres.errors import DRIVER_ERRORS, translated
 from rota.store.postgres.migrate import install_functions, migrate
 from rota.store.postgres.server import Server, quoted, statement_of
@@ -43,6 +44,8 @@ from tests.postgres_server import PostgresServer
 _MARKER = pattern(r"-- step: ([a-z ]+)")
 _GATE_CLASS = 7_002
 _PATIENCE_S = 20.0
+_HELD_UP = replace(BOUNDS, lock_s=3 * _PATIENCE_S, idle_in_transaction_s=3 * _PATIENCE_S)
+"""A session may be held up for as long as the case takes to see it."""
 _LOOK_AGAIN_S = 0.002
 
 _GATE = f"""
@@ -327,7 +330,7 @@ def _gated(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _connected(url: str, schema: str, name: str) -> asyncpg.Connection:
-    connection = await Server(url, schema).connect()
+    connection = await Server(url, schema, bounds=_HELD_UP).connect()
     await connection.execute(f"SET search_path = {quoted(schema)}, pg_temp")
     await connection.execute(f"SET application_name = {quoted(name)}")
     return connection
