@@ -62,7 +62,8 @@ def pgbouncer_before(url: str, *, servers_max: int = 3, ignored: str = "") -> It
         _wait_until_it_answers(process, port, home / "log")
         yield url.replace(f":{parts.port}", f":{port}", 1)
     finally:
-        process.terminate()
+        # It has nothing to save, and newer ones wait for their clients when they are asked to end.
+        process.kill()
         process.wait()
         kept.close()
         shutil.rmtree(home, ignore_errors=True)

@@ -27,7 +27,7 @@ from tests.processes import state_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGE_JOBS, LARGE_BYTES = 120, 256 * KIB
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 SILENCE_S = 4.0
 """Long enough for whoever looks to see the claim stand still before it is let go, also where he stands still for a while."""
 
