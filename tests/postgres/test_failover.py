@@ -48,15 +48,21 @@ async def a_pair() -> AsyncIterator[tuple[PostgresServer, PostgresServer]]:
         primary.stop()
 
 
-async def in_step(primary: PostgresServer) -> None:
-    """Have the primary wait for its standby at every commit, from now on."""
-    connection = await asyncpg.connect(primary.url)
+async def in_step(primary: PostgresServer, standby: PostgresServer) -> None:
+    """Have the primary wait for its standby at every commit, from now on; return when that has done all that was before."""
+    # Whether commits wait at all is seen only where they wait in vain; for whom is read by another process of the server.
+    await stands_by(primary, "nobody")
+    connection, other = await asyncpg.connect(primary.url), await asyncpg.connect(standby.url)
     await connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'second'")
     await connection.execute("SELECT pg_reload_conf()")
     async with asyncio.timeout(PATIENCE_S):
         while await connection.fetchval("SELECT sync_state FROM pg_stat_replication") != "sync":
             await asyncio.sleep(0.005)
+        written = await connection.fetchval("SELECT pg_current_wal_lsn()::text")
+        while not await other.fetchval("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", written):
+            await asyncio.sleep(0.005)
     await connection.close()
+    await other.close()
 
 
 def either(primary: PostgresServer, standby: PostgresServer) -> str:
@@ -121,7 +127,7 @@ async def test_nothing_accepted_is_lost_in_a_fail_over() -> None:
     async with a_pair() as (primary, standby):
         await migrate(primary.url, schema=SCHEMA)
         assert (await said(primary.url, "fail-over")).level == "warning"
-        await in_step(primary)
+        await in_step(primary, standby)
         assert (await said(primary.url, "fail-over")).says == "P1 to P5 survive a fail-over to second"
         assert (await said(standby.url, "role")).level == "error"
 
