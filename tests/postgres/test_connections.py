@@ -167,7 +167,7 @@ async def test_a_connection_that_is_reset_or_half_closed_is_replaced(server: Pos
             await store.states([])
             proxy.down.is_black_hole = True
             writing = asyncio.create_task(ended(lambda: store.set_paused(OVENS, False)))
-            await asyncio.sleep(0.05)
+            await through.until("query LIKE '%set_paused%'", 1)
             cut()
             proxy.clear()
             problem, _ = await writing
