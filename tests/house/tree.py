@@ -32,7 +32,7 @@ def nodes_of(file: Path) -> Iterator[ast.AST]:
 
 def _walked() -> list[str]:
     """Return what is there when this is no git checkout, such as an unpacked source archive."""
-    hidden = {".git", "__pycache__"}
+    hidden = {".git", "__pycache__", ".hypothesis", "build"}
     return [
         str(path.relative_to(ROOT))
         for path in ROOT.rglob("*")
