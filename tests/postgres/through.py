@@ -80,7 +80,7 @@ class Through:
         self._is_bounded_by(self._at_first)
 
     def _is_bounded_by(self, seconds: Mapping[str, float]) -> None:
-        # In place: who listens goes on with the bounds with which it began.
+        # In place, since who listens keeps the bounds with which it began.
         server = self.store._server
         for name in _OF_CALLS:
             object.__setattr__(server.bounds, name, seconds[name])
