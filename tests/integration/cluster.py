@@ -176,7 +176,7 @@ class Cluster:
     def node(self, name: str = "mitte", *, processes: int = 2, concurrency: int = 4, **more: Any) -> Node:
         """Start a node and wait until its workers are registered. ``more`` is passed to ``NodeOrder``."""
         node = self.start(name, processes=processes, concurrency=concurrency, **more)
-        until(lambda: node.is_up(processes), f"{processes} workers of {name}", 30)
+        until(lambda: node.is_up(processes), f"{processes} workers of {name}", 2 * PATIENCE_S)
         return node
 
     def start(

@@ -52,7 +52,7 @@ def test_the_keeper_starts_another_under_the_same_names(cluster: Cluster, gate: 
 
     os.kill(supervisor, signal.SIGKILL)
 
-    until(lambda: node.row and node.supervisor != supervisor and node.is_up(2), "the node to be back", 20)
+    until(lambda: node.row and node.supervisor != supervisor and node.is_up(2), "the node to be back")
     assert sorted(worker.name for worker in node.workers) == ["mitte/1", "mitte/2"]
     assert not set(workers_of(node, 2)) & set(before)
     for token in tokens:
@@ -192,7 +192,7 @@ def test_a_node_that_was_closed_by_mistake_begins_anew(cluster: Cluster, gate: P
 
     drive(cluster.store.close_node(old.id, old.counter))
 
-    again = cluster.wait_again(token, 2, 20)
+    again = cluster.wait_again(token, 2)
     assert again.worker != f"process {worker.pid}"
     assert not is_running(worker.pid)
     assert node.row is not None
@@ -218,7 +218,7 @@ def test_a_restored_copy_does_not_wait_for_the_dead_of_the_original(
     restored = Cluster(tmp_path / "restored")
     try:
         restored.node("elsewhere", processes=1)
-        restored.wait_done([token], 30)
+        restored.wait_done([token])
         assert restored.states([token]) == [State.SUCCEEDED]
     finally:
         restored.close()

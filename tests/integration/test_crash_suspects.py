@@ -42,7 +42,7 @@ def test_a_killer_stops_killing_after_three_processes(cluster: Cluster, gate: Pa
     gate.touch()
 
     killers = [cluster.tasks.kill_when.submit(str(gate), how) for how in ("segfault", "exit 0", "exit 75")]
-    cluster.wait_done(killers, 60)
+    cluster.wait_done(killers, 120)
     after = cluster.tasks.work.submit(0.0)
     cluster.wait_done([after])
 

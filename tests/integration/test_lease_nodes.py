@@ -124,7 +124,7 @@ def test_a_stopped_node_is_dead_before_others_start_its_jobs(
     assert {start.worker for start in again}.isdisjoint(f"process {pid}" for pid in pids)
     assert one_runner(cluster.history()) == []
     os.kill(stopped.keeper.pid, signal.SIGCONT)
-    until(lambda: stopped.is_up(2), "the keeper to start another supervisor", 20)
+    until(lambda: stopped.is_up(2), "the keeper to start another supervisor")
     gate.touch()
     cluster.wait_done(tokens)
 

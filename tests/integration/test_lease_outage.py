@@ -137,7 +137,7 @@ def test_a_node_that_is_cut_off_stops_before_others_start_and_begins_anew(
         cluster.wait_again(token, 2, LEASE_S + 2 + SLACK_S)
     cluster.do(net.clear)
 
-    until(lambda: cut_off.row and cut_off.supervisor != old and cut_off.is_up(1), "a new incarnation", 20)
+    until(lambda: cut_off.row and cut_off.supervisor != old and cut_off.is_up(1), "a new incarnation")
     assert not is_running(old)
     gate.touch()
     cluster.wait_done(tokens)
@@ -170,7 +170,7 @@ def test_who_chose_to_run_on_is_refused_its_result_when_it_arrives_late(tmp_path
         until(lambda: len(cluster.ends()) == 2, "the first run to end, too")
         with stopped(supervisor):
             cluster.do(net.clear)
-            until(lambda: "stale" in cluster.history_of(token), "the late result to be refused", 20)
+            until(lambda: "stale" in cluster.history_of(token), "the late result to be refused")
             event = wait_told("job.stale", log)
 
         row = cluster.find(token)
@@ -200,6 +200,6 @@ def test_a_keeper_waits_for_a_store_that_its_node_had_reached(
     assert node.keeper.poll() is None
     cluster.do(net.clear)
 
-    until(lambda: node.row and node.supervisor != old and node.is_up(1), "the node to be back", 20)
+    until(lambda: node.row and node.supervisor != old and node.is_up(1), "the node to be back")
     token = cluster.tasks.beat.submit(str(gate))
     cluster.wait_done([token])

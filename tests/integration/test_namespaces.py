@@ -127,7 +127,7 @@ def test_hosts_without_network_stop_their_jobs_before_others_start_them(
             )
             assert last <= dead < first
         for node, old in zip(lost, supervisors, strict=True):
-            until(lambda: node.row and node.supervisor != old and node.is_up(1), "a new incarnation", 20)  # noqa: B023
+            until(lambda: node.row and node.supervisor != old and node.is_up(1), "a new incarnation")  # noqa: B023
         more = cluster.tasks.beat.submit_many([str(gate)] * 8)  # the other node has hands for four of them
         cluster.wait_started(more)
         for node in lost:

@@ -40,10 +40,10 @@ def test_an_old_node_goes_on_after_the_newer_release_s_migration(cluster: Postgr
 
     pid = node.worker().pid
     cluster.kill(pid)
-    until(lambda: node.worker().pid != pid and node.is_up(1), "a successor of the worker", 20)
+    until(lambda: node.worker().pid != pid and node.is_up(1), "a successor of the worker")
     cluster.wait_done([cluster.tasks.work.submit(0)])
 
     supervisor = node.supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: node.supervisor != supervisor and node.is_up(1), "a successor of the supervisor", 20)
+    until(lambda: node.supervisor != supervisor and node.is_up(1), "a successor of the supervisor")
     cluster.wait_done([cluster.tasks.work.submit(0)])
