@@ -93,7 +93,8 @@ class Demo:
         held |= {entry.token: names[entry.pid] for entry in self.open_runs() if entry.pid in names}
         crash = Crash(pid, time.monotonic())
         os.kill(pid, signal.SIGKILL)
-        self.screen.say(f"kill -9 {pid}: {name} is gone, in the middle of its work")
+        was_at_work = any(entry.pid == pid for entry in self.open_runs())
+        self.screen.say(f"kill -9 {pid}: {name} is gone" + (", in the middle of its work" if was_at_work else ""))
         after = await self.until(watch, node, lambda seen: seen.pids.get(name, pid) != pid)
         self.screen.say(
             f"process {after.pids[name]} has taken the place of {name}, {time.monotonic() - crash.at:.2f} s later"
