@@ -146,7 +146,7 @@ class Attempts:
         """Run a handler, cancelled when its time limit ends."""
         assert attempt.timeout_ms is not None  # noqa: S101
         limit_s = attempt.timeout_ms / 1e3
-        lost = self._loop.call_later(limit_s + self._timeout_grace_s, self._is_lost, attempt)
+        over = self._loop.call_later(limit_s, self._is_over, attempt)
         try:
             async with asyncio.timeout(limit_s) as limit:
                 return await function(*args, **kwargs)
@@ -156,7 +156,7 @@ class Attempts:
                 raise self._endings.time_limit(attempt) from error
             raise
         finally:
-            lost.cancel()
+            over.cancel()
 
     def run_in_thread(self, row: int, job: ClaimedJob) -> None:
         """Run one ``def`` job and hand its outcome over."""
@@ -204,6 +204,10 @@ class Attempts:
                 worker=self._endings.worker,
             )
             self._loop.call_later(self._timeout_grace_s, self._is_lost, attempt)
+
+    def _is_over(self, attempt: Attempt) -> None:
+        # Its grace begins when it is cancelled: after a standstill that happens late, and it must be able to answer.
+        self._loop.call_later(self._timeout_grace_s, self._is_lost, attempt)
 
     def _is_lost(self, attempt: Attempt) -> None:
         if self.active.get(attempt.job.token) is attempt:

@@ -391,3 +391,25 @@ async def test_a_coroutine_that_ignores_its_time_limit_has_its_process_replaced(
     assert [outcome.token for outcome in table.will()] == tokens
     assert table.running() == tokens
     release.set()
+
+
+async def test_a_standstill_longer_than_limit_and_grace_is_not_held_against_a_coroutine() -> None:
+    """The process was stopped, or another job held the loop: its grace begins when it is told to end."""
+
+    def stand_still() -> None:
+        time.sleep(0.1)
+
+    async def obliging() -> None:
+        stand_still()
+        await asyncio.sleep(60)
+
+    kitchen = Kitchen.of(spec(obliging, retry=Retry(attempts=1), timeout_ms=10))
+    tokens = await kitchen.submit(obliging)
+
+    code = await kitchen.work_until_settled(tokens, await kitchen.worker(timeout_grace_s=0.02))
+
+    row = await kitchen.store.find(tokens[0])
+    assert code == DRAINED
+    assert row is not None
+    assert row.failure is not None
+    assert row.failure.type == "JobTimeoutError"
