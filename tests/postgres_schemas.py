@@ -93,7 +93,7 @@ class Schemas:
             return None
         try:
             self._look.execute(made.empties.encode())
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             self._look.execute("ROLLBACK")
             return None
         return made
