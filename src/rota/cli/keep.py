@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,7 +62,7 @@ def backup(
         put_json({"store": url, "file": str(file), "bytes": size})
         return
     put(f"{file}: {size / 1_048_576:.1f} MiB, a copy of {url}.")
-    hint(f"Look into it with: rota doctor --store {file}")
+    hint(f"Look into it with: rota doctor --store {shlex.quote(str(file))}")
 
 
 def migrate(

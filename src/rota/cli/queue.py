@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,7 +54,7 @@ def queues(as_json: options.Json = False, store: options.Store = None, app: opti
         ],
     )
     if paused := [row.name for row in rows if row.is_paused]:
-        hint(f"Go on with: rota resume {paused[0]}")
+        hint(f"Go on with: rota resume {shlex.quote(paused[0])}")
 
 
 def pause(
@@ -77,7 +78,7 @@ def pause(
     """
     _set_paused(queue, True, is_made=is_made, as_json=as_json, store=store, app=app)
     if not as_json:
-        hint(f"Go on with: rota resume {queue}")
+        hint(f"Go on with: rota resume {shlex.quote(queue)}")
 
 
 def resume(queue: Queue, as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
@@ -99,7 +100,7 @@ def _set_paused(
     async def change(opened: Store) -> bool:
         known = {row.name: row.is_paused for row in await opened.queues()}
         if queue not in known and not is_made:
-            ahead = f"To pause it ahead of its first job: rota pause {queue} --create" if is_paused else ""
+            ahead = f"To pause it ahead of its first job: rota pause {shlex.quote(queue)} --create" if is_paused else ""
             await require_queue(opened, queue, app_of(app), ahead)
         if is_paused or queue in known:
             await opened.set_paused(queue, is_paused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -149,7 +150,7 @@ def _report(task: str, tokens: list[bytes], reopened: int, *, dry_run: bool, as_
         put(f"No failed jobs of {task}.")
     elif dry_run:
         put(f"{count(len(tokens), 'failed job')} of {task} would be put back.")
-        hint(f"Do it: rota retry --task {task} --failed")
+        hint(f"Do it: rota retry --task {shlex.quote(task)} --failed")
     else:
         put(f"Put back {reopened:,} of {len(tokens):,} failed jobs of {task}.")
-        hint(f"Watch them: rota jobs --task {task}")
+        hint(f"Watch them: rota jobs --task {shlex.quote(task)}")

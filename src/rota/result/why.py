@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -102,7 +103,7 @@ def _why_expired(row: JobRow, around: Surroundings) -> str:
 
 def _why_paused(row: JobRow, around: Surroundings) -> str | None:
     if around.queue is not None and around.queue.is_paused:
-        return f"Queue {row.queue!r} is paused; `rota resume {row.queue}` lets it go on."
+        return f"Queue {row.queue!r} is paused; `rota resume {shlex.quote(row.queue)}` lets it go on."
     return None
 
 
@@ -112,7 +113,9 @@ def _why_nobody(row: JobRow, around: Surroundings) -> str | None:
         return "No worker is running; `rota run MODULE:APP` starts some."
     serving = [worker for worker in open_ones if row.queue in worker.queues]
     if not serving:
-        return f"No worker serves queue {row.queue!r}; start one with `rota run MODULE:APP -q {row.queue}`."
+        return (
+            f"No worker serves queue {row.queue!r}; start one with `rota run MODULE:APP -q {shlex.quote(row.queue)}`."
+        )
     knowing = [worker for worker in serving if row.task in worker.tasks]
     if not knowing:
         return (

@@ -37,6 +37,14 @@ def test_a_queue_can_be_paused_ahead_of_its_first_job(shop: Folder) -> None:
     assert shop.rota("resume", "reports").out == "reports is open.\n"
 
 
+def test_hints_can_be_pasted_whatever_things_are_called(empty: Folder) -> None:
+    """Names of queues, tasks and files may have blanks."""
+    assert "rota resume 'oven s'" in empty.rota("pause", "oven s", "--create").err
+    assert "rota pause 'oven t' --create" in empty.rota("pause", "oven t").err
+    assert "rota resume 'oven s'" in empty.rota("queues").err
+    assert "--store 'a copy.db'" in empty.rota("backup", "a copy.db").err
+
+
 def test_resuming_makes_no_queue(shop: Folder) -> None:
     """One that nobody has paused is not paused, whatever it is called."""
     shop.write_app()

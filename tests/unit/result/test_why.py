@@ -104,6 +104,16 @@ def test_a_waiting_job_says_what_it_waits_for(job: dict[str, Any], changes: dict
     assert says in reason
 
 
+@pytest.mark.parametrize(
+    "changes", [{"workers": [replace(WORKER, queues=["doors"])]}, {"queue": replace(QUEUE, is_paused=True)}]
+)
+def test_a_command_in_a_reason_can_be_pasted_whatever_the_queue_is_called(changes: dict[str, Any]) -> None:
+    """A queue's name may have blanks, and more that a shell would take for its own."""
+    reason = str(why(replace(JOB, queue="oven s"), around(**changes)))
+
+    assert reason.count("oven s") == reason.count("'oven s'") == 2
+
+
 def test_a_job_that_backs_off_tells_the_error_it_backs_off_from() -> None:
     """The next question would have been: what went wrong?"""
     job = replace(JOB, state=State.SCHEDULED, fence=1, attempts=1, due_at=NOW_US + 2 * 3_600 * 10**6)
