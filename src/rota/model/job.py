@@ -96,7 +96,7 @@ class HistoryEntry(Struct, frozen=True):
         at: When it was recorded.
         kind: ``failed`` (an attempt that is retried), ``crashed`` (its process died), ``stale`` (a settle was refused),
             ``reopened`` (a person put it back), ``released`` (taken from a worker that died before it had started the
-            job, or that was drained or recycled meanwhile).
+            job, or that was drained, stopped or recycled meanwhile).
         fence: The claim it speaks of.
         worker: Name of the worker, such as ``mitte/1``; empty when unknown.
         failure: What went wrong, if something did.

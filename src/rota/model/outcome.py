@@ -26,7 +26,7 @@ class Kind(IntEnum):
 
 
 WORKER_ENDED: Final = "WorkerEnded"
-"""The type of the failure that is told of a job whose worker was drained or recycled while it held it: nobody is blamed."""
+"""The type of the failure told of a job whose worker was drained, stopped or recycled while it held it: nobody is blamed."""
 
 
 class Failure(Struct, frozen=True):

@@ -43,6 +43,8 @@ def blame_of_ending(name: str, ending: Ending, running: Collection[bytes], *, is
 
 def _ended(name: str, ending: Ending) -> Failure:
     how = "recycled: a job in it overran its time limit" if ending.code == RECYCLE else "drained"
+    if ending.killed_why is not None:
+        how = f"stopped: {ending.killed_why}"
     return Failure(WORKER_ENDED, f"worker {name} was {how}.")
 
 
@@ -65,7 +67,7 @@ def blame_of_loss(worker: WorkerRow, running: Collection[bytes] | None, *, has_w
     who = f"worker {worker.name} (process {worker.pid})"
     if has_will:
         failure = Failure(
-            WORKER_ENDED, f"{who} was drained or recycled, and not its own supervisor gave back what it held."
+            WORKER_ENDED, f"{who} was drained, stopped or recycled, and not its own supervisor gave back what it held."
         )
     else:
         whose = "with its node" if is_node_lost else "while its supervisor was not looking"

@@ -59,7 +59,16 @@ def test_a_worker_that_ran_nothing_and_ended_well_is_forgiven() -> None:
     [
         (ended(code=75), True, "worker mitte/1 was recycled: a job in it overran its time limit."),
         (ended(code=0, asked=True), False, "worker mitte/1 was drained."),
-        (ended(number=signal.SIGKILL, asked=True, killed="its node ends"), False, "worker mitte/1 was drained."),
+        (
+            ended(number=signal.SIGKILL, asked=True, killed="its node ends"),
+            False,
+            "worker mitte/1 was stopped: its node ends.",
+        ),
+        (
+            ended(number=signal.SIGKILL, asked=True, killed="the node's lease has run out"),
+            False,
+            "worker mitte/1 was stopped: the node's lease has run out.",
+        ),
     ],
 )
 def test_what_is_forgiven_is_not_called_a_crash(ending: Ending, has_will: bool, says: str) -> None:
@@ -112,4 +121,4 @@ def test_what_a_drained_node_could_not_give_back_is_told_as_drained() -> None:
     blame = blame_of_loss(worker, [], has_will=True, is_node_lost=True)
 
     assert (blame.forgives, blame.failure.type) == (True, "WorkerEnded")
-    assert blame.failure.message.startswith("worker mitte/1 (process 77) was drained or recycled")
+    assert blame.failure.message.startswith("worker mitte/1 (process 77) was drained, stopped or recycled")
