@@ -39,8 +39,8 @@ def not_found(token: bytes, now_us: int, retention_days: float) -> JobError:
             age_days=age_days,
         )
     return UnknownTokenError(
-        f"no job has the token {text}. Is it from another store, or from a submission that was rolled back? "
-        "`rota doctor` says which store this is.",
+        f"no job has the token {text}. Is it from another store, or from a transaction that was rolled back, or has not "
+        "been committed yet? `rota doctor` says which store this is.",
         token=text,
     )
 
