@@ -79,7 +79,9 @@ def test_an_old_token_is_expired_and_not_unknown() -> None:
 
     unknown = not_found(young, NOW_US, 7)
     assert isinstance(unknown, UnknownTokenError)
-    assert "has not been committed yet" in str(unknown), "most often it is asked for within the transaction that submits it"
+    assert "has not been committed yet" in str(unknown), (
+        "most often it is asked for within the transaction that submits it"
+    )
     expired = not_found(old, NOW_US, 7)
     assert isinstance(expired, ExpiredError)
     assert "submitted 9 days ago, and finished jobs are kept for 7" in str(expired)
