@@ -111,6 +111,19 @@ async def test_what_is_not_on_disk_is_not_accepted(spare: PostgresServer, clock:
     assert f"ALTER SYSTEM SET {name} = on" in check.advice
 
 
+async def test_what_a_role_has_switched_off_for_itself_is_switched_on_for_it(
+    spare: PostgresServer, clock: ManualClock
+) -> None:
+    """A role's setting wins over the server's: whoever types what helps a server would be told the same again."""
+    async with open_house(spare, clock) as house:
+        role = await house.look.fetchval("SELECT current_user")
+        async with house.store._server.connection() as connection:
+            await connection.execute("SET synchronous_commit = off")
+        check = await one(house, "durability")
+
+    assert (check.level, check.advice.endswith(f"ALTER ROLE {role} SET synchronous_commit = on;")) == ("error", True)
+
+
 async def test_a_server_without_fsync_and_without_vacuum(clock: ManualClock) -> None:
     """Somebody copied a configuration from a benchmark."""
     settings = {"autovacuum": "off", "max_connections": "9", "superuser_reserved_connections": "1"}

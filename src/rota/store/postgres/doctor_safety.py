@@ -15,11 +15,15 @@ def durability(facts: Row) -> Check:
     off = [name for name in ("fsync", "full_page_writes", "synchronous_commit") if facts[name] == "off"]
     if off:
         is_are = "is" if len(off) == 1 else "are"
+        advice = " ".join(f"ALTER SYSTEM SET {name} = on;" for name in off) + " SELECT pg_reload_conf();"
+        if "synchronous_commit" in off:
+            # A role's own setting, which it may have for the rest of the application's sake, wins over the server's.
+            advice += f" And if it is this role's own setting: ALTER ROLE {facts['role_name']} SET synchronous_commit = on;"
         return Check(
             "durability",
             "error",
             f"{', '.join(off)} {is_are} off: accepted jobs can be lost when the server or its machine fails",
-            " ".join(f"ALTER SYSTEM SET {name} = on;" for name in off) + " SELECT pg_reload_conf();",
+            advice,
         )
     return Check("durability", "ok", "every commit is on this server's disk before submit returns")
 
