@@ -18,7 +18,9 @@ def durability(facts: Row) -> Check:
         advice = " ".join(f"ALTER SYSTEM SET {name} = on;" for name in off) + " SELECT pg_reload_conf();"
         if "synchronous_commit" in off:
             # A role's own setting, which it may have for the rest of the application's sake, wins over the server's.
-            advice += f" And if it is this role's own setting: ALTER ROLE {facts['role_name']} SET synchronous_commit = on;"
+            advice += (
+                f" And if it is this role's own setting: ALTER ROLE {facts['role_name']} SET synchronous_commit = on;"
+            )
         return Check(
             "durability",
             "error",
