@@ -89,6 +89,8 @@ class Orchestrator:
     def _tell(self, holder: int) -> None:
         if holder == self._holder:
             return
-        name = "orchestrator.elected" if holder == self._node_id else "orchestrator.changed"
         self._holder = holder
-        self._telemetry.emit(name, node=self._node, incarnation=holder)
+        if self.has_house:
+            self._telemetry.emit("orchestrator.elected", node=self._node, incarnation=holder)
+        else:
+            self._telemetry.emit("orchestrator.changed", node=self._node, holder=holder)

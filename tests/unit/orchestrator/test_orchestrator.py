@@ -109,14 +109,16 @@ async def test_a_failing_duty_stops_neither_the_others_nor_itself(house: House, 
 
 async def test_a_change_of_hands_is_told_once(house: House, clock: ManualClock) -> None:
     """Who keeps the house is worth a line, not one every two seconds."""
-    told = Telemetry()
+    lines: list[tuple[str, dict[str, object]]] = []
+    told = Telemetry([lambda name, fields: lines.append((name, dict(fields)))])
     orchestrator = orchestrator_of(house, clock, told=told)
 
     for holder in (1, 1, 2, 2, 1):
         house.holder = holder
         await orchestrator.step()
 
-    assert (told.counters["orchestrator.elected"], told.counters["orchestrator.changed"]) == (2, 1)
+    ours = ("orchestrator.elected", {"node": "mitte", "incarnation": 1})
+    assert lines == [ours, ("orchestrator.changed", {"node": "mitte", "holder": 2}), ours]
 
 
 async def test_a_disk_that_has_failed_is_told_apart_from_a_store_that_is_busy(house: House, clock: ManualClock) -> None:
