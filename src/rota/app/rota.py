@@ -162,7 +162,7 @@ class Rota:
         Args:
             key: Called with the task's arguments, returns the job's key: jobs of one key run one at a time and in order. A
                 text is one key for all of its jobs.
-            retry: What happens after a failed attempt.
+            retry: What happens after a failed attempt; ``None`` for the app's policy, which is three attempts if it names none.
             timeout: The longest one attempt may take; a bare number is seconds, ``None`` means no limit.
             queue: Where its jobs go; ``None`` for the app's.
             name: The name under which its jobs are stored; ``None`` for the function's own. Changing it orphans the jobs

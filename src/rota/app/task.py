@@ -154,7 +154,7 @@ class Submittable(Generic[P, R]):
             timeout: The longest one attempt may take; ``None`` for no limit.
             retry: How often and after what wait it is tried again.
             expires: If it has not been started by then, it is dropped as expired: an instant, or a time from now. The worker
-                that would start it drops it; where no worker comes to it, it waits on.
+                that would start it drops it; where none comes to it, the node that keeps the house, within ten seconds.
             connection: Your own connection to the PostgreSQL database that the store is in, of asyncpg, psycopg or SQLAlchemy:
                 the job exists if and only if its transaction commits. Until then nobody knows of it.
 

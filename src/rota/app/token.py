@@ -112,7 +112,8 @@ class Token(Generic[R_co]):
     def cancel(self) -> bool:
         """Cancel the job: at once if it waits, by asking its worker if it runs. Safe to call again.
 
-        An ``async def`` handler is cancelled; a ``def`` handler sees ``current_job().is_cancel_asked`` and may return early.
+        An ``async def`` handler is cancelled; a ``def`` handler sees ``current_job().is_cancel_asked``, and is cancelled if it
+        raises then. One that returns has succeeded.
 
         Returns whether there was something to cancel; ``False`` means that it had been settled.
 

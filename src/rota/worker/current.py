@@ -43,7 +43,10 @@ class CurrentJob:
 
     @property
     def is_cancel_asked(self) -> bool:
-        """Whether somebody asked to cancel this job. A ``def`` handler should look now and then, and return."""
+        """Whether somebody asked to cancel this job. A ``def`` handler should look now and then, and raise.
+
+        Whatever it raises then makes the job cancelled; what it returns is its result, as ever.
+        """
         return self._attempt.is_cancel_asked
 
     @property
