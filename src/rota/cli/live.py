@@ -57,23 +57,23 @@ def under_a_line(keep: Callable[[], int], place: Place, node: str) -> int:
         )
         stack.enter_context(live)
         stack.enter_context(_lines_above(console))
-        counter = threading.Thread(target=_count_until, args=(is_over, place, tally), name="rota-live", daemon=True)
+        counter = threading.Thread(target=count_until, args=(is_over, place, tally), name="rota-live", daemon=True)
         counter.start()
         try:
             code = keep()
         finally:
             is_over.set()
             counter.join(2)
-    _sum_up(node, tally)
+    if not counter.is_alive():
+        _sum_up(node, tally)
     return code
 
 
 def _sum_up(node: str, tally: Tally) -> None:
     """Leave the line's last numbers behind, since the line itself goes."""
-    left = tally.now
-    if left is not None:
+    if tally.now is not None:
         failed = f", {tally.failed:,} of them failed" if tally.failed else ""
-        hint(f"{node}: {tally.done:,} done{failed}; {left.waiting + left.scheduled:,} left.")
+        hint(f"{node}: {tally.done:,} done{failed}; {tally.now.unfinished:,} left.")
 
 
 def _drawn(node: str, tally: Tally) -> Text:
@@ -137,7 +137,7 @@ def _copy_size(source: int, target: int) -> None:
         fcntl.ioctl(target, termios.TIOCSWINSZ, size)
 
 
-def _count_until(is_over: threading.Event, place: Place, tally: Tally) -> None:
+def count_until(is_over: threading.Event, place: Place, tally: Tally) -> None:
     """Keep the tally up to date. What goes wrong here must not disturb the node: the line just stands still."""
     with contextlib.suppress(Exception):
         asyncio.run(_counting(is_over, place, tally))
@@ -149,11 +149,14 @@ async def _counting(is_over: threading.Event, place: Place, tally: Tally) -> Non
     loop = asyncio.get_running_loop()
     store = await open_at(place)
     try:
-        while not is_over.is_set():
+        is_last = False
+        while not is_last:
+            is_last = is_over.is_set()  # asked before the look: the last one begins when the node has ended
             began = loop.time()
             with contextlib.suppress(StoreError):
                 tally.add(began, await count(store))
             took = loop.time() - began
-            await asyncio.sleep(max(REFRESH_S, took * SHARE_OF_TIME))
+            if not is_last:
+                await asyncio.to_thread(is_over.wait, max(REFRESH_S, took * SHARE_OF_TIME))
     finally:
         await store.close()

@@ -28,6 +28,11 @@ class Counts:
     nodes: int
     paused: int
 
+    @property
+    def unfinished(self) -> int:
+        """Jobs that are not settled, wherever they are."""
+        return self.waiting + self.scheduled + self.running
+
 
 @dataclass(slots=True)
 class Tally:

@@ -9,11 +9,15 @@ import re
 import select
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from rota.cli.live import count_until
+from rota.cli.open import Place
+from rota.cli.tally import Tally
 from tests.integration.cli.shop import ROTA, Folder, WarmRota
 
 WAIT_S = 60
@@ -129,6 +133,30 @@ def test_on_a_terminal_one_line_tells_how_it_goes(folder: Folder, start: Callabl
     assert node.end(signal.SIGINT) == 0, node.text
     assert re.search(r"worker\.registered +worker=mitte/1", node.text)
     assert "mitte: 3 done; 0 left." in node.text
+
+
+def test_the_last_line_counts_what_was_given_back(folder: Folder, start: Callable[..., Node]) -> None:
+    """A person reads it to know whether there is something to come back for."""
+    with (folder.path / "shop.py").open("a") as app:
+        app.write("\n\n@app.task\ndef rest() -> None:\n    import time\n\n    time.sleep(600)\n")
+    node = start("--grace", "0", on_terminal=True)
+    assert folder.rota("submit", "rest", "{}", "--app", "shop:app").code == 0
+    node.read_until(lambda text: "1 running" in plain(text))
+
+    assert node.end(signal.SIGINT) == 0, node.text
+    assert "mitte: 0 done; 1 left." in node.text
+
+
+def test_the_last_look_is_taken_when_the_node_has_ended(folder: Folder) -> None:
+    """What the last worker gave back came after the look before, however often that is taken."""
+    assert folder.rota("submit", "bake", PIZZA, "--app", "shop:app").code == 0
+    tally, is_over = Tally(), threading.Event()
+    is_over.set()
+
+    count_until(is_over, Place(str(folder.path / "shop.db"), "the test"), tally)
+
+    assert tally.now is not None
+    assert tally.now.unfinished == 1
 
 
 def test_only_the_queues_that_were_named_are_served(folder: Folder, start: Callable[..., Node]) -> None:
