@@ -29,6 +29,7 @@ from rota.model.near import closest
 DEFAULT_STORE: Final = "rota.db"
 LEASE_MS_MIN: Final = 3_000
 LEASE_MS_MAX: Final = 3_600_000
+SCHEMA_BYTES_MAX: Final = 63
 _FILES: Final = ("rota.toml", "pyproject.toml")
 
 
@@ -139,6 +140,17 @@ def _text(value: Any, source: str) -> str:
     raise ConfigError(f"{source} is {value!r}; text is needed.", source=source)
 
 
+def _schema(value: Any, source: str) -> str:
+    name = _text(value, source)
+    if len(name.encode()) > SCHEMA_BYTES_MAX or name.startswith("pg_"):
+        raise ConfigError(
+            f"{source} is {name!r}; PostgreSQL takes at most {SCHEMA_BYTES_MAX} bytes as a schema's name, and keeps those that "
+            "begin with pg_ for itself. Nothing was opened.",
+            source=source,
+        )
+    return name
+
+
 def _durability(value: Any, source: str) -> str:
     if value in ("full", "normal", "off"):
         return str(value)
@@ -206,7 +218,7 @@ _KINDS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "store": _text,
     "busy_timeout_ms": _milliseconds,
     "durability": _durability,
-    "schema": _text,
+    "schema": _schema,
     "payload_bytes_max": _whole(1_024, PAYLOAD_AND_RESULT_BYTES_CEILING),
     "result_bytes_max": _whole(1_024, PAYLOAD_AND_RESULT_BYTES_CEILING),
     "waiting_max": _whole(1, 10**12),
