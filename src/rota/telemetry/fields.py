@@ -33,4 +33,6 @@ def error_text(error: BaseException) -> str:
         says = " ".join(str(error).split())
     except Exception:  # An exception whose __str__ raises is still worth naming.
         says = "(its message cannot be shown)"
+    if not says and isinstance(error, TimeoutError):  # Of asyncio.timeout, which says nothing.
+        says = "no answer in time"
     return f"{type(error).__name__}: {says}" if says else type(error).__name__

@@ -94,6 +94,12 @@ def test_a_log_line_stays_one_line() -> None:
     assert "error=\"ValueError: two lines 'quoted'\"" in line
 
 
+def test_a_time_limit_that_ran_out_is_told_as_that() -> None:
+    """What asyncio raises has no message of its own, and `error=TimeoutError` leaves open whose."""
+    assert plain(TimeoutError()) == "TimeoutError: no answer in time"
+    assert plain(TimeoutError("after 3 s")) == "TimeoutError: after 3 s"
+
+
 def test_events_below_the_level_are_left_out() -> None:
     stream = io.StringIO()
     sink = LogLines(stream, now_us, level=Level.WARNING)
