@@ -150,7 +150,8 @@ def _refused(state: str, says: str, where: str) -> StoreUnavailableError:
     if state in ("53300", "53400"):
         return StoreUnavailableError(
             f"{where} has no connection left: {says}. Nothing was written. Every process takes up to four and one to listen: "
-            "raise the server's max_connections, start fewer processes, or put a pooler in between.",
+            "raise the server's max_connections, or the limit of the role or database if it has one of its own; start fewer "
+            "processes; or put a pooler in between.",
             store=where,
         )
     if state == "57P03":
@@ -177,7 +178,7 @@ def _own(state: str, says: str, detail: str) -> RotaError | None:
                 return SkewedError(says)
             return InvalidTokenError(
                 f"{says}: a token is made when its job is submitted. Nothing was written. "
-                "Check the clock of the machine that made it, or use `uniques` for ids of another kind.",
+                "Check the clock of the machine that made it.",
                 value=detail,
             )
         case "RO106":

@@ -75,7 +75,7 @@ async def pending(url: str, schema: str = "rota") -> Sequence[Step]:
 
 
 def script(steps: Sequence[Step], schema: str) -> str:
-    """Return the steps as one script for ``psql``, one transaction a step, which may be stopped and begun again."""
+    """Return the steps as one script for ``psql``, one transaction a step. Where it was stopped, print what is missing then."""
     parts = [r"\set ON_ERROR_STOP on"]
     for step in steps:
         begin = "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED;"
