@@ -220,10 +220,15 @@ class Task(Submittable[P, R]):
     """A function that can be called plainly and submitted as a job."""
 
     __name__: str
+    __qualname__: str
 
     def __init__(self, app: Rota, definition: Definition) -> None:
         super().__init__(app, definition, {})
         functools.update_wrapper(self, definition.function, updated=())
+
+    def __reduce__(self) -> str:
+        # As functions are: by where they stand. So a plain call can be handed to a pool of processes.
+        return self.__qualname__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, here and now; no job is made."""

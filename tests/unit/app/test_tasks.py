@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +35,13 @@ def test_a_task_is_still_its_function() -> None:
     assert bake(Order("mitte", "funghi")) == "funghi for mitte"
     assert inspect.signature(bake) == inspect.signature(bake.__wrapped__)  # type: ignore[attr-defined]
     assert (bake.__name__, bake.__doc__, bake.__module__) == ("bake", "Bake a pizza.", "tests.unit.app.pizzeria")
+
+
+@pytest.mark.parametrize("task", [bake, deliver])
+def test_a_task_is_pickled_and_copied_as_functions_are(task: Any) -> None:
+    """So that a pool of processes, or another thing that ships functions, takes it for a plain call."""
+    assert pickle.loads(pickle.dumps(task)) is task
+    assert copy.deepcopy(task) is task
 
 
 async def test_an_async_task_is_still_its_coroutine_function() -> None:
