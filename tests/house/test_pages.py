@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rota import errors
 from tests.house.tree import ROOT, told
 
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
@@ -49,3 +50,12 @@ def test_the_change_log_keeps_its_form() -> None:
     body = text.split("## ", 1)[1].splitlines()[1:]
     strays = [line for line in body if line and not line.startswith(("- ", "## ", "### ", "["))]
     assert not strays, f"One line a change, each beginning with '- ': {strays}"
+
+
+def test_every_code_of_an_error_has_its_row() -> None:
+    """A person looks for the code in brackets, and for nothing else. `JobError` itself is only caught, never raised."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.RotaError)]
+    codes = {kind.code: kind.__name__ for kind in kinds if kind not in (errors.RotaError, errors.JobError)}
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+
+    assert dict(re.findall(r"^\| (ROTA-\d+) \| `(\w+)` \|", page, re.MULTILINE)) == codes
