@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
-from rota.errors import NodeClosedError, StoreError
+from rota.errors import ConfigError, NodeClosedError, StoreError
 from rota.store.port import NewNode
+from rota.store.postgres.identity import refuse_other_store
 from rota.store.postgres.lease_line import LeaseLine
 from rota.store.postgres.migrate import migrate
 from rota.store.postgres.store import PostgresStore
@@ -142,3 +144,22 @@ async def test_closing_waits_for_nobody(server: PostgresServer) -> None:
 
         with pytest.raises(StoreError):
             await waiting
+
+
+async def test_leases_of_another_store_are_refused(server: PostgresServer) -> None:
+    """Its nodes have the same numbers: one would be kept alive there, and given up for dead here while its workers work."""
+    schema = server.fresh_schema()
+    await migrate(server.url, schema)
+    url = server.url.rpartition("/")[0] + f"/leases_{schema}"
+    owner = await asyncpg.connect(server.url)
+    await owner.execute(f"CREATE DATABASE leases_{schema}")
+    try:
+        async with TcpProxy.before(server.url) as net:
+            await refuse_other_store(server.url, net.url_of(server.url), schema)
+        for _ in ("a database without a store", "one with a store of the same name"):
+            with pytest.raises(ConfigError, match="which is another store than"):
+                await refuse_other_store(server.url, url, schema)
+            await migrate(url, schema)
+    finally:
+        await owner.execute(f"DROP DATABASE leases_{schema} WITH (FORCE)")
+        await owner.close()

@@ -140,6 +140,13 @@ def _text(value: Any, source: str) -> str:
     raise ConfigError(f"{source} is {value!r}; text is needed.", source=source)
 
 
+def _server(value: Any, source: str) -> str:
+    address = _text(value, source)
+    if not address.startswith(("postgresql://", "postgres://")):  # Not shown: there may be a password in it.
+        raise ConfigError(f"{source} is no postgresql:// address. Nothing was opened.", source=source)
+    return address
+
+
 def _schema(value: Any, source: str) -> str:
     name = _text(value, source)
     if len(name.encode()) > SCHEMA_BYTES_MAX or name.startswith("pg_"):
@@ -224,6 +231,6 @@ _KINDS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "waiting_max": _whole(1, 10**12),
     "retention_days": _days,
     "lease_ms": _lease,
-    "lease_dsn": _text,
+    "lease_dsn": _server,
     "on_store_loss": _on_store_loss,
 }

@@ -92,6 +92,19 @@ def refuse_unless_provable(address: Address) -> None:
         )
 
 
+async def refuse_other_store(address: Address, config: Config) -> None:
+    """Refuse a ``lease_dsn`` that leads to another store.
+
+    Raises:
+        ConfigError: It does.
+        StoreUnavailableError: One of the two cannot be reached.
+    """
+    if address.has_leases and config.lease_dsn:
+        from rota.store.postgres.identity import refuse_other_store as refuse  # Late, as every engine.
+
+        await refuse(address.place, config.lease_dsn, config.schema)
+
+
 def _line(address: Address, config: Config) -> Line:
     from rota.store.postgres.lease_line import LeaseLine  # Late, as every engine.
 

@@ -13,7 +13,7 @@ import msgspec
 from rota.app.address import read_address, without_secrets
 from rota.app.config import load_config
 from rota.app.engine import open_store
-from rota.app.liveness import lease_of, liveness_of, locks_of
+from rota.app.liveness import lease_of, liveness_of, locks_of, refuse_other_store
 from rota.app.process import CONFIG, UNAVAILABLE, begin
 from rota.app.write_lock import lock_test_of
 from rota.errors import (
@@ -34,6 +34,7 @@ from rota.orchestrator.pruner import Pruner
 from rota.orchestrator.sweeper import Sweeper
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
+from rota.store.port import Store
 from rota.telemetry.telemetry import Telemetry
 
 WORKER = "rota.app.worker_main"
@@ -67,8 +68,13 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     config = load_config(order.settings | {"store": order.store})
     liveness = liveness_of(address, clock, config)
     lease = lease_of(address, config, clock=clock, entropy=entropy, telemetry=telemetry, node=order.name)
+
+    async def opened() -> Store:
+        await refuse_other_store(address, config)
+        return await open_store(order.store, config=config)
+
     store = await until_opened(
-        lambda: open_store(order.store, config=config),
+        opened,
         entropy,
         lambda error: telemetry.emit("store.lost", store=without_secrets(order.store), error=error),
         patience_s=None if order.is_again else OPEN_S,

@@ -75,6 +75,7 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
         ("lease_ms = 2999", "lease_ms in rota.toml is 2.999 s; 3 s to 60 min are needed"),
         ("lease_ms = 3600001", "3 s to 60 min are needed"),
         ('on_store_loss = "wait"', "it can be 'stop' or 'run'"),
+        ('lease_dsn = "db.example:5432"', "lease_dsn in rota.toml is no postgresql:// address"),
         (f'schema = "{"é" * 32}"', "at most 63 bytes as a schema's name"),
         ('schema = "pg_jobs"', "keeps those that begin with pg_ for itself"),
     ],

@@ -39,6 +39,7 @@ from rota.model.job import NewJob
 from rota.model.limits import TOKEN_SKEW_MS_MAX
 from rota.model.token import token_text
 from rota.store.postgres.errors import is_lost, translated
+from rota.store.postgres.identity import IDENTITY
 from rota.store.postgres.intake import PostgresIntake
 from rota.store.postgres.rights import grants
 from rota.store.postgres.server import quoted
@@ -54,7 +55,7 @@ _CASTS: Final = (
 
 # Asked of the catalogue, which everybody may read: it must not fail, whatever is missing.
 _LOOK: Final = """
-SELECT (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c) || '/' || d.oid || '/' || n.oid,
+SELECT {identity},
        pg_catalog.current_database()::text,
        current_user::text,
        pg_catalog.concat_ws('; ',
@@ -249,7 +250,7 @@ class PostgresForeign(PostgresIntake):
             [job.key for job in jobs],
             [job.payload for job in jobs],
         )
-        look = Statement(_LOOK.format(place="$1::text"), _LOOK.format(place="%s::text"), (schema,)) if is_new else None
+        look = Statement(_look("$1::text"), _look("%s::text"), (schema,)) if is_new else None
         return ForeignCall(
             where=self._server.where,
             schema=schema,
@@ -273,6 +274,10 @@ def _is_lost(problem: Exception) -> bool:
     return isinstance(problem, OSError | TimeoutError) or "OperationalError" in [
         kind.__name__ for kind in type(problem).__mro__
     ]
+
+
+def _look(place: str) -> str:
+    return _LOOK.format(identity=IDENTITY, place=place)
 
 
 @cache
