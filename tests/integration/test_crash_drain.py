@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rota.app.node_main import CLOSE_S
@@ -18,13 +20,24 @@ from rota.app.token import Token
 from rota.model.state import State
 from rota.model.token import token_from_text
 from rota.node.asked import TOGETHER_S
+from rota.node.order import NodeOrder
 from rota.node.supervisor import AT_ONCE_S
+from scripts.postgres_server import reserved_port
 from tests.checkers.history import Started
 from tests.checkers.one_runner import one_runner
 from tests.integration.cluster import Cluster, Node
 from tests.integration.test_crash_writes import STRANGER
-from tests.processes import is_running
+from tests.processes import children_of, is_running
 from tests.unit.node.waiting import PATIENCE_S, until
+
+KEEPER = """
+import sys, msgspec
+from rota.node.keeper import Keeper
+from rota.node.order import NodeOrder
+from rota.telemetry.telemetry import Telemetry
+order = msgspec.json.decode(sys.argv[1], type=NodeOrder)
+sys.exit(Keeper(order, "rota.app.node_main", Telemetry()).run())
+"""
 
 
 @contextlib.contextmanager
@@ -147,3 +160,30 @@ def test_a_node_that_cannot_load_its_app_gives_up(cluster: Cluster) -> None:
     node = cluster.start("broken", processes=2)
 
     assert node.keeper.wait(30) == 78
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_node_whose_store_is_away_ends_when_it_is_asked_to(tmp_path: Path, number: signal.Signals) -> None:
+    """It waits for its server, for ever if it was up before: whoever stops it then must not have to wait as well."""
+    log = tmp_path / "log"
+    with reserved_port() as nobody:
+        url = f"postgresql://shop@127.0.0.1:{nobody.getsockname()[1]}/shop"
+        order = NodeOrder(store=url, app="shop:app", name="mitte", is_again=True)
+        with log.open("wb") as written:
+            keeper = subprocess.Popen(
+                [sys.executable, "-c", KEEPER, msgspec.json.encode(order)],
+                stderr=written,
+                env={**os.environ, "TMPDIR": str(tmp_path)},
+            )
+        try:
+            until(lambda: "store.lost" in log.read_text(), "the store to be missed")
+
+            keeper.send_signal(number)
+
+            assert keeper.wait(PATIENCE_S) == 0
+        finally:
+            for process in [*children_of(keeper.pid), keeper.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            keeper.wait()
+    assert f"signal.received      signal={int(number)} " in log.read_text()

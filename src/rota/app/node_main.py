@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
+from collections.abc import Coroutine
 from datetime import timedelta
 
 import msgspec
 
 from rota.app.address import read_address, without_secrets
-from rota.app.config import load_config
+from rota.app.config import Config, load_config
 from rota.app.engine import open_store
 from rota.app.liveness import lease_of, liveness_of, locks_of, refuse_other_store
 from rota.app.process import CONFIG, UNAVAILABLE, begin
@@ -33,13 +35,17 @@ from rota.orchestrator.expirer import Expirer
 from rota.orchestrator.pruner import Pruner
 from rota.orchestrator.sweeper import Sweeper
 from rota.runtime.clock import SystemClock
-from rota.runtime.entropy import SystemEntropy
+from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.store.port import Store
 from rota.telemetry.telemetry import Telemetry
+from rota.worker.order import DRAINED
 
 WORKER = "rota.app.worker_main"
 OPEN_S = 30.0
 """A database server that starts together with its nodes is waited for as long as this."""
+
+ASKED_LOOK_S = 0.1
+ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 CLOSE_S = 1.0
 """For the store to let go of its file or server. One that is locked is left as if the process had been killed: what is
@@ -68,17 +74,9 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
     config = load_config(order.settings | {"store": order.store})
     liveness = liveness_of(address, clock, config)
     lease = lease_of(address, config, clock=clock, entropy=entropy, telemetry=telemetry, node=order.name)
-
-    async def opened() -> Store:
-        await refuse_other_store(address, config)
-        return await open_store(order.store, config=config)
-
-    store = await until_opened(
-        opened,
-        entropy,
-        lambda error: telemetry.emit("store.lost", store=without_secrets(order.store), error=error),
-        patience_s=None if order.is_again else OPEN_S,
-    )
+    store = await _unless_asked_to_end(_opened(order, config, entropy, telemetry), telemetry)
+    if store is None:
+        return DRAINED
     duties: list[Duty] = [
         Expirer(store, telemetry),
         Pruner(store, timedelta(days=order.retention_days), clock, telemetry),
@@ -110,3 +108,32 @@ async def _supervise(order: NodeOrder, telemetry: Telemetry) -> int:
                 stream.flush()
         os._exit(code)  # Else the end of this process would wait for the thread that still closes.
     return code
+
+
+async def _opened(order: NodeOrder, config: Config, entropy: Entropy, telemetry: Telemetry) -> Store:
+    async def once() -> Store:
+        await refuse_other_store(read_address(order.store), config)
+        return await open_store(order.store, config=config)
+
+    return await until_opened(
+        once,
+        entropy,
+        lambda error: telemetry.emit("store.lost", store=without_secrets(order.store), error=error),
+        patience_s=None if order.is_again else OPEN_S,
+    )
+
+
+async def _unless_asked_to_end(opening: Coroutine[None, None, Store], telemetry: Telemetry) -> Store | None:
+    """Return the opened store; ``None`` if this process was asked to end before that: nothing is held that others wait for.
+
+    Signals stay blocked, as the keeper has blocked them, until the supervisor hears them: so none is lost in between.
+    """
+    task = asyncio.create_task(opening)
+    while not task.done():
+        await asyncio.wait([task], timeout=ASKED_LOOK_S)
+        if not task.done() and (asked := signal.sigpending() & ENDING):
+            telemetry.emit("signal.received", signal=int(min(asked)), pid=os.getpid())
+            task.cancel()
+            await asyncio.wait([task], timeout=CLOSE_S)
+            return None
+    return task.result()
