@@ -142,7 +142,7 @@ def _text(value: Any, source: str) -> str:
 
 def _server(value: Any, source: str) -> str:
     address = _text(value, source)
-    if not address.startswith(("postgresql://", "postgres://")):  # Not shown: there may be a password in it.
+    if not address.lower().startswith(("postgresql://", "postgres://")):  # Not shown: there may be a password in it.
         raise ConfigError(f"{source} is no postgresql:// address. Nothing was opened.", source=source)
     return address
 

@@ -90,6 +90,11 @@ def test_a_wrong_setting_says_where_it_stands(tmp_path: Path, text: str, says: s
     assert says in str(caught.value)
 
 
+def test_a_scheme_is_read_in_any_case(tmp_path: Path) -> None:
+    """As that of the store's own address is."""
+    assert load(tmp_path, ROTA_LEASE_DSN="POSTGRESQL://db/shop").lease_dsn == "POSTGRESQL://db/shop"
+
+
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
     """It may have been set far away from here."""
     with pytest.raises(ConfigError, match="ROTA_WAITING_MAX is 'many'; a number is needed"):
