@@ -42,7 +42,7 @@ from rota.worker.order import DRAINED
 
 WORKER = "rota.app.worker_main"
 OPEN_S = 30.0
-"""A database server that starts together with its nodes is waited for as long as this."""
+"""A server that goes away just after ``rota run`` has looked at it is waited for as long as this."""
 
 ASKED_LOOK_S = 0.1
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}

@@ -47,7 +47,7 @@ async def until_opened(
     *,
     patience_s: float | None = None,
 ) -> Store:
-    """Open a store that may not be there yet: a server that starts together with its nodes, or starts again under them.
+    """Open a store that may not be there yet: a server that starts again under its nodes.
 
     Args:
         opened: Opens it once.
