@@ -18,6 +18,8 @@ Invariants, each with the test that holds it:
     A busy, an idle and a paused worker wait; none spins.     tests/unit/worker/test_claimer.py
     A keyed job is taken from another's slot after its task's tests/unit/worker/test_claimer.py
       own affinity wait.
+    What falls due in the slots of a worker that is stuck is  tests/unit/worker/test_claimer.py
+      run by one that is not.
 """
 
 from __future__ import annotations
@@ -286,10 +288,26 @@ class Claimer:
             # What lies there is of tasks that this worker does not know, or has to wait for longer: it must not hide what
             # lies in other slots.
             passed = passed.union(slots)
+        if groups and self._is_idle and not self._is_stopping and self._loop.time() >= line.stage_at:
+            brought = await self._claim_unstaged(line, groups[-1][0])
+            if brought:
+                return brought
         self._idle.found_nothing()
         return 0
 
-    async def _claim_lying(self, line: QueueLine, slots: Sequence[int], tasks: Sequence[int], wait_us: int) -> Claim:
+    async def _claim_unstaged(self, line: QueueLine, wait_us: int) -> int:
+        """Stage others' slots, and claim what is ready then: a job that falls due must not wait for a worker that is stuck."""
+        slots, began_s = line.slots.others, self._loop.time()
+        if not slots:
+            return 0
+        claim = await self._claim_lying(line, slots, self._tasks, wait_us, stages=slots)
+        ended_s = self._loop.time()
+        line.staged_elsewhere(ended_s, ended_s - began_s)
+        return len(claim.jobs)
+
+    async def _claim_lying(
+        self, line: QueueLine, slots: Sequence[int], tasks: Sequence[int], wait_us: int, stages: Sequence[int] = ()
+    ) -> Claim:
         """Claim jobs of a group of tasks from others' slots, keyed ones if they have waited for so long."""
         began_s = self._loop.time()
         claim = await self._store.claim(
@@ -299,7 +317,7 @@ class Claimer:
             max(1, self._room()),
             tasks=tasks,
             keyed_before=self._clock.now_us() - wait_us,
-            stages=(),
+            stages=stages,
         )
         idle_us = 0
         if claim.jobs:

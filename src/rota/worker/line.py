@@ -46,6 +46,14 @@ A hundred idle workers look together as often as twenty-five.
 STEAL_SLOWER = 1.1
 """By how much longer it waits each time beyond the first of these: it takes a good ten seconds of idleness to be slow."""
 
+STAGE_ELSEWHERE_S = 1.0
+STAGE_ELSEWHERE_EACH_S = 0.1
+STAGE_ELSEWHERE_LONGEST_S = 5.0
+"""How often an idle worker stages others' slots: so often, more seldom the more workers there are, but at least so often.
+
+Who owns them does it when something falls due, unless all its hands are busy, or its event loop or its process stands still.
+"""
+
 SKIPPED_FIRST_S = 0.002
 SKIPPED_LONGEST_S = 0.05
 """How long it waits before it stages a slot again that another session was staging: 2, 4, 8 … 50 ms."""
@@ -63,6 +71,7 @@ class QueueLine:
         is_paused: As of the last claim.
         steal_at: When to look at others' slots next.
         sweep_at: When to look into all own slots next.
+        stage_at: When to stage others' slots next.
         reset_at: From when on such a look begins at the beginning of each line.
         retry_at: When to stage skipped slots again; ``None`` when none was.
     """
@@ -76,6 +85,7 @@ class QueueLine:
         self.is_paused = False
         self.steal_at = 0.0
         self.sweep_at = 0.0
+        self.stage_at = 0.0
         self.reset_at = 0.0
         self.retry_at: float | None = None
         self._steal_s = STEAL_FIRST_S
@@ -178,6 +188,13 @@ class QueueLine:
         self._steal_s = 0.0 if stolen else self._longer(self._steal_s)
         self._rested_at = now_s if stolen else now_s + rest_s(took_s)
         self.steal_at = max(now_s + self._steal_s * (1 + jitter), self._rested_at)
+
+    def staged_elsewhere(self, now_s: float, took_s: float) -> None:
+        """After others' slots were staged: again after a while, and the later the longer it took."""
+        often_s = min(
+            max(STAGE_ELSEWHERE_S, STAGE_ELSEWHERE_EACH_S * len(self.ring.members)), STAGE_ELSEWHERE_LONGEST_S
+        )
+        self.stage_at = now_s + max(often_s, rest_s(took_s))
 
     def _longer(self, steal_s: float) -> float:
         if steal_s < STEAL_LONGEST_S:

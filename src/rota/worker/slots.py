@@ -72,6 +72,11 @@ class SlotBook:
         """Whether every slot has been probed since all were last to be looked at from the beginning of their lines."""
         return not self._unswept
 
+    @property
+    def others(self) -> list[int]:
+        """The slots that are not ours, in order."""
+        return [slot for slot in range(SLOT_COUNT) if slot not in self.own]
+
     def set_own(self, own: Iterable[int]) -> None:
         """Change the slots; all become suspects."""
         self.own = frozenset(own)

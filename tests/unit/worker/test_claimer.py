@@ -209,6 +209,28 @@ async def test_a_worker_without_slots_works_by_taking_from_others() -> None:
     assert kitchen.telemetry.counters["claims.stolen"] >= 40
 
 
+async def test_what_falls_due_in_the_slots_of_a_worker_that_stands_still_is_run_by_others() -> None:
+    """Nobody but the owner looked what is due: a retry waited for whatever kept its hands, its loop or its process."""
+    kitchen = Kitchen.of(echo)
+    node = await kitchen.store.register_node(NewNode("mitte", "", "{}"))
+    kitchen.node_id = node.id
+    await kitchen.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo"], weight=1_000))
+    worker = await kitchen.worker(weight=1)
+    due_at = kitchen.clock.now_us() + 50_000
+    tokens: list[bytes] = [kitchen.entropy.token() for _ in range(20)]
+    keys = [*map(str, range(10)), *[None] * 10]
+    await kitchen.store.submit(
+        [
+            NewJob(token, "ovens", "echo", b"{}", hash16(key, token), key=key, due_at=due_at)
+            for token, key in zip(tokens, keys, strict=True)
+        ]
+    )
+
+    await kitchen.work_until_settled(tokens, worker)
+
+    assert kitchen.telemetry.counters["claims.stolen"] >= 16
+
+
 async def test_a_keyed_job_of_anothers_slot_waits_by_the_run_time_of_its_own_task() -> None:
     """What takes long stays with its worker for long; what takes a millisecond is taken after fifty of them."""
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from rota.model.slot import place_of
 from rota.ring.member import Member
 from rota.ring.ring import Ring
 from rota.worker.line import (
     SKIPPED_LONGEST_S,
+    STAGE_ELSEWHERE_LONGEST_S,
+    STAGE_ELSEWHERE_S,
     STEAL_FIRST_S,
     STEAL_LONGEST_EACH_S,
     STEAL_LONGEST_S,
@@ -280,3 +284,19 @@ def test_being_told_to_look_everywhere_does_not_shorten_the_rest_after_a_long_lo
     slots, cursors = line.slots.next_probe()
     assert len(slots) == 8
     assert dict(zip(slots, cursors, strict=True))[3] == place_of(0, 41)
+
+
+@pytest.mark.parametrize(
+    ("workers", "took_s", "wait_s"),
+    [(2, 0.001, STAGE_ELSEWHERE_S), (20, 0.001, 2.0), (99, 0.001, STAGE_ELSEWHERE_LONGEST_S), (2, 1.0, SWEEP_REST)],
+)
+def test_others_slots_are_staged_more_seldom_the_more_workers_there_are(
+    workers: int, took_s: float, wait_s: float
+) -> None:
+    """All of them together must not keep the store busy with looking."""
+    line = quiet_line()
+    line.ring = Ring.of(frozenset(Member(f"mitte/{number}", 1) for number in range(workers)))
+
+    line.staged_elsewhere(100.0, took_s)
+
+    assert line.stage_at == 100.0 + wait_s
