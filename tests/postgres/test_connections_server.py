@@ -14,7 +14,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from rota.errors import StoreBusyError, StoreUnavailableError
+from rota import Rota, State
+from rota.errors import OutcomeUnknownError, StoreBusyError, StoreUnavailableError
 from rota.model.job import NewJob
 from rota.model.slot import hash16
 from rota.runtime.clock import SystemClock
@@ -31,6 +32,9 @@ from tests.postgres_server import PostgresServer
 PLACES = 12
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timed]
+
+
+def whisk() -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +135,28 @@ async def test_a_server_that_stays_away_is_told_soon(fragile: PostgresServer) ->
         through.proxy.clear()
         through.has_time()
         assert await through.store.states([]) == {}
+
+
+async def test_a_program_waits_for_a_server_as_long_as_it_said(fragile: PostgresServer) -> None:
+    """One that said nothing is told while the server is still away; the other's submit goes through once it is back."""
+    async with open_through(fragile) as through:
+        schema = await asyncio.to_thread(schema_of, fragile)
+        hasty, patient = Rota(through.url, schema=schema), Rota(through.url, schema=schema, busy_timeout=300)
+        soon, late = hasty.task(whisk), patient.task(whisk)
+        await soon.submit_async()
+        await late.submit_async()
+        through.proxy.refuses = True
+        through.proxy.reset()
+
+        waiting = asyncio.create_task(late.submit_async())
+        with pytest.raises((StoreUnavailableError, OutcomeUnknownError)):
+            await soon.submit_async()
+
+        assert not waiting.done()
+        through.proxy.clear()
+        assert await (await waiting).status_async() is State.WAITING
+        await hasty.close_async()
+        await patient.close_async()
 
 
 async def test_a_full_server_says_so(fragile: PostgresServer) -> None:

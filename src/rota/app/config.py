@@ -39,7 +39,9 @@ class Config:
 
     Attributes:
         store: Path or URL of the store.
-        busy_timeout_ms: How long a call waits for a locked SQLite file before it fails with ``StoreBusyError``.
+        busy_timeout_ms: How long a call waits for a locked SQLite file before it fails with ``StoreBusyError``; ``None`` for
+            10 s. On PostgreSQL, how long a program's call waits for a server that went away before it fails with
+            ``StoreUnavailableError``; ``None`` for 2 s. Nodes ask again by themselves.
         durability: ``full``: on stable storage when ``submit`` returns. SQLite only: with ``normal`` a power cut can lose the
             last jobs, with ``off`` it can damage the file. Chosen by name only, and shown by ``rota doctor``.
         schema: Name of the schema on PostgreSQL.
@@ -54,7 +56,7 @@ class Config:
     """
 
     store: str = DEFAULT_STORE
-    busy_timeout_ms: int = 10_000
+    busy_timeout_ms: int | None = None
     durability: str = "full"
     schema: str = "rota"
     payload_bytes_max: int = PAYLOAD_BYTES_MAX

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rota.app.address import POSTGRES, read_address
 from rota.app.config import Config
@@ -16,6 +16,8 @@ from rota.runtime.clock import Clock, SystemClock
 from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.store.port import Store
 from rota.store.statements import Step
+
+_BUSY_TIMEOUT_MS: Final = 10_000
 
 
 async def open_store(
@@ -27,6 +29,7 @@ async def open_store(
     config: Config | None = None,
     relay: str | None = None,
     reads_only: bool = False,
+    is_patient: bool = False,
 ) -> Store:
     """Open the store at a path or URL, making it if it is not there.
 
@@ -41,6 +44,8 @@ async def open_store(
         relay: The folder in which this process's node passes wake-ups on (PostgreSQL); ``None`` to listen for oneself.
         reads_only: To look, and never to write: the store must be there, and no right to write it is needed. On SQLite no
             file is made or changed, not even by a migration; PostgreSQL sees to it by the role's rights.
+        is_patient: Calls wait for a PostgreSQL server that went away as long as ``busy_timeout`` says. Not for nodes, which ask
+            again by themselves, and must know in time that they are not answered.
 
     Raises:
         ConfigError: The address is empty, or PostgreSQL's driver is not installed.
@@ -49,7 +54,7 @@ async def open_store(
     """
     address, config = read_address(url), config or Config()
     if address.engine == POSTGRES:
-        return await _open_postgres(address.place, clock, entropy, config, relay)
+        return await _open_postgres(address.place, clock, entropy, config, relay, is_patient=is_patient)
     refuse_special(address.place)
     from rota.store.sqlite.store import SqliteStore
 
@@ -58,7 +63,7 @@ async def open_store(
         address.place,
         clock=clock,
         entropy=entropy or SystemEntropy(clock),
-        busy_timeout_ms=config.busy_timeout_ms,
+        busy_timeout_ms=_BUSY_TIMEOUT_MS if config.busy_timeout_ms is None else config.busy_timeout_ms,
         durability=config.durability,
         write_mark=write_mark,
         waiting_max=config.waiting_max,
@@ -152,14 +157,22 @@ def script_of(url: str | Path, steps: Sequence[Step], *, config: Config | None =
 
 
 async def _open_postgres(
-    url: str, clock: Clock | None, entropy: Entropy | None, config: Config, relay: str | None
+    url: str, clock: Clock | None, entropy: Entropy | None, config: Config, relay: str | None, *, is_patient: bool
 ) -> Store:
     try:
+        from rota.store.postgres.bounds import BOUNDS
         from rota.store.postgres.store import PostgresStore
     except ImportError as error:
         raise _no_driver(error) from error
+    wait_ms = config.busy_timeout_ms if is_patient else None
     opened: Any = await PostgresStore.open(
-        url, clock=clock, schema=config.schema, waiting_max=config.waiting_max, relay=relay, entropy=entropy
+        url,
+        clock=clock,
+        schema=config.schema,
+        waiting_max=config.waiting_max,
+        relay=relay,
+        bounds=BOUNDS if wait_ms is None else BOUNDS.waiting(wait_ms / 1_000),
+        entropy=entropy,
     )
     store: Store = opened
     return store

@@ -58,7 +58,8 @@ class Rota:
             ``rota.toml`` or ``[tool.rota]``, else ``rota.db`` in the current folder.
         queue: Where jobs go whose task names no queue.
         retry: The policy of tasks that name none; ``None`` for three attempts.
-        busy_timeout: How long a call waits for a locked SQLite file; a bare number is seconds.
+        busy_timeout: How long a call waits for a locked SQLite file (``None``: 10 s), or for a PostgreSQL server that went
+            away (``None``: 2 s); a bare number is seconds.
         durability: ``"full"``; on SQLite also ``"normal"`` (a power cut loses the last jobs) or ``"off"`` (or harms the file).
         schema: Name of the schema on PostgreSQL.
         payload_bytes_max: The largest arguments of one job, up to 16 MiB.
@@ -314,7 +315,9 @@ class Rota:
         return self._held
 
     async def _open(self) -> Store:
-        return await open_store(self.config.store, clock=self._given_clock, entropy=self._entropy, config=self.config)
+        return await open_store(
+            self.config.store, clock=self._given_clock, entropy=self._entropy, config=self.config, is_patient=True
+        )
 
     def _run(self, ask: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         return self._connection.run(ask)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -26,8 +26,9 @@ class Bounds:
         connect_s: To connect, with all handshakes. Within one host it takes 5 ms, across the world half a second; a postmaster
             that is stopped would otherwise be waited for without end, since the kernel accepts in its name.
         wait_s: For one of the process's own connections to be free. Longer than a bad moment, shorter than a call that hangs.
-        reconnect_s: For a server that is away, before a call fails: a restart takes less. Not longer, so that a web request
-            does not hang; workers ask again by themselves. Only who was connected before waits at all.
+        reconnect_s: For a server that is away, before a call fails: a restart takes less. Not longer unless a program wants it
+            (``busy_timeout``), so that a web request does not hang; workers ask again by themselves. Only who was connected
+            before waits at all.
         call_s: For the reply to a call. Milliseconds are usual; a batch of ten thousand jobs on a slow disk takes seconds, and
             the largest claim, 64 MiB, on a line of 26 Mbit/s all of it.
         bytes_per_s_min: What a line must carry: a call that brings much may take so much longer.
@@ -64,6 +65,10 @@ class Bounds:
         if function in BULKY:
             return self.call_s + _bytes_of(arguments) / self.bytes_per_s_min
         return self.long_call_s if function in LONG else self.call_s
+
+    def waiting(self, seconds: float) -> Bounds:
+        """Return the bounds of a program that wants to wait so long for a server that is away; its other calls wait with it."""
+        return replace(self, reconnect_s=seconds, wait_s=self.wait_s + seconds)
 
     def at_the_server(self) -> dict[str, str]:
         """Return the server's part, as startup parameters. All of them may be set by any role."""
