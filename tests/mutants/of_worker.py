@@ -9,7 +9,7 @@ MUTANTS = [
         "no_adoption",
         "what a claim brought whose reply was lost is not run",
         (Edit("worker/claimer.py", "        if unknown:\n", "        if unknown and False:\n"),),
-        Seeds(100),
+        Seeds(400),
     ),
     Mutant(
         "adopted_though_settled",
