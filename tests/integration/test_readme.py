@@ -27,9 +27,10 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.slow(seconds=5)
 def test_the_first_screen_does_what_it_says(tmp_path: Path) -> None:
     """Whoever tries a library types its first screen. It must work as printed, comments included."""
-    program, session, *_ = blocks("python")
+    program, session, from_async_code, *_ = blocks("python")
+    compile(session, "README.md", "exec")
     (tmp_path / "shop.py").write_text(program)
-    (tmp_path / "session.py").write_text(session)
+    (tmp_path / "session.py").write_text(session + from_async_code)
     rota = str(Path(sysconfig.get_path("scripts")) / "rota")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROTA_")}
     with (tmp_path / "node.log").open("wb") as log:
@@ -54,6 +55,7 @@ def test_the_first_screen_does_what_it_says(tmp_path: Path) -> None:
             code = node.wait(40)
 
     assert "margherita for mitte" in done.stdout
+    assert "funghi for mitte" in done.stdout
     assert code == 0
 
 
