@@ -19,7 +19,7 @@ from rota.model.slot import hash16
 from rota.model.task import TaskSpec
 from rota.runtime.clock import SystemClock
 from rota.runtime.entropy import SystemEntropy
-from rota.store.port import NewNode, Settled, Store
+from rota.store.port import NewNode, NewWorker, Settled, Store
 from rota.store.sqlite.store import SqliteStore
 from rota.telemetry.telemetry import Telemetry
 from rota.worker.order import WorkerOrder
@@ -101,6 +101,13 @@ class Kitchen:
             entropy=self.entropy,
             telemetry=self.telemetry,
             give_back=give_back,
+        )
+
+    async def neighbour(self) -> None:
+        """Register a worker that has nearly all slots beside one of weight 1, knows all tasks, and stands still."""
+        self.node_id = (await self.store.register_node(NewNode("mitte", "", "{}"))).id
+        await self.store.register_worker(
+            NewWorker(self.node_id, "still", "p", ["ovens"], list(self.specs), weight=1_000)
         )
 
     def _give_back(self, worker: int, outcomes: Sequence[Outcome]) -> Settled:

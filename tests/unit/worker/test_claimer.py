@@ -15,7 +15,7 @@ from rota.model.job import NewJob
 from rota.model.slot import hash16, slot_of
 from rota.model.state import State
 from rota.runtime.clock import SystemClock
-from rota.store.port import NewNode, NewWorker, Store
+from rota.store.port import NewNode, Store
 from rota.worker.claimer import Claimer
 from rota.worker.order import CLOSED, DRAINED
 from rota.worker.running import RunningTable, counts_in
@@ -197,9 +197,7 @@ async def test_slow_jobs_that_were_taken_for_fast_ones_go_back() -> None:
 async def test_a_worker_without_slots_works_by_taking_from_others() -> None:
     """Its neighbour has all slots of this queue, and stands still."""
     kitchen = Kitchen.of(echo)
-    node = await kitchen.store.register_node(NewNode("mitte", "", "{}"))
-    kitchen.node_id = node.id
-    await kitchen.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo"], weight=1_000))
+    await kitchen.neighbour()
     worker = await kitchen.worker(weight=1)
     tokens = await kitchen.submit(echo, 50)
     keyed = await kitchen.submit(echo, 5, key="k")
@@ -212,13 +210,17 @@ async def test_a_worker_without_slots_works_by_taking_from_others() -> None:
 async def test_what_falls_due_in_the_slots_of_a_worker_that_stands_still_is_run_by_others() -> None:
     """Nobody but the owner looked what is due: a retry waited for whatever kept its hands, its loop or its process."""
     kitchen = Kitchen.of(echo)
-    node = await kitchen.store.register_node(NewNode("mitte", "", "{}"))
-    kitchen.node_id = node.id
-    await kitchen.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo"], weight=1_000))
+    await kitchen.neighbour()
     worker = await kitchen.worker(weight=1)
     due_at = kitchen.clock.now_us() + 50_000
     tokens: list[bytes] = [kitchen.entropy.token() for _ in range(20)]
-    await kitchen.store.submit([NewJob(t, "ovens", "echo", b"{}", hash16(None, t), due_at=due_at) for t in tokens])
+    keys = [*map(str, range(10)), *[None] * 10]
+    await kitchen.store.submit(
+        [
+            NewJob(token, "ovens", "echo", b"{}", hash16(key, token), key=key, due_at=due_at)
+            for token, key in zip(tokens, keys, strict=True)
+        ]
+    )
 
     await kitchen.work_until_settled(tokens, worker)
 
@@ -231,9 +233,7 @@ async def test_a_keyed_job_of_anothers_slot_waits_by_the_run_time_of_its_own_tas
     async def slow() -> None: ...
 
     kitchen = Kitchen.of(echo, slow)
-    node = await kitchen.store.register_node(NewNode("mitte", "", "{}"))
-    kitchen.node_id = node.id
-    await kitchen.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo", "slow"], weight=1_000))
+    await kitchen.neighbour()
     station = await (await kitchen.worker(weight=1, affinity_wait_s=3_600))._register()
     await station.rings.look()
     numbers = station._me.task_ids
@@ -279,9 +279,7 @@ async def test_the_run_time_of_a_task_is_learnt_from_its_settles() -> None:
 async def test_idle_hands_are_counted_and_shown(tmp_path: Path) -> None:
     """A neighbour stands still: its keyed jobs are taken after the affinity wait, for which two hands did nothing."""
     kitchen = Kitchen.of(echo)
-    node = await kitchen.store.register_node(NewNode("mitte", "", "{}"))
-    kitchen.node_id = node.id
-    await kitchen.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo"], weight=1_000))
+    await kitchen.neighbour()
     table = RunningTable.create(str(tmp_path / "w.table"), concurrency=4)
     worker = await kitchen.worker(weight=1, running=table)
     working = asyncio.create_task(worker.run())
@@ -330,9 +328,8 @@ async def test_jobs_of_unknown_tasks_do_not_hide_those_behind_them() -> None:
 
     new = Kitchen.of(echo, fresh)
     old = Kitchen.of(echo, store=new.store)
-    node = await old.store.register_node(NewNode("mitte", "", "{}"))
-    old.node_id = node.id
-    await old.store.register_worker(NewWorker(node.id, "still", "p", ["ovens"], ["echo", "fresh"], weight=1_000))
+    await new.neighbour()
+    old.node_id = new.node_id
     await new.submit(fresh, 2_000)
     tokens = [old.entropy.token() for _ in range(64)]
     last = max(tokens, key=lambda token: hash16(None, token))
