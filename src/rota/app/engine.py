@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rota.app.address import POSTGRES, read_address
 from rota.app.config import Config
@@ -16,8 +16,6 @@ from rota.runtime.clock import Clock, SystemClock
 from rota.runtime.entropy import Entropy, SystemEntropy
 from rota.store.port import Store
 from rota.store.statements import Step
-
-_BUSY_TIMEOUT_MS: Final = 10_000
 
 
 async def open_store(
@@ -56,14 +54,14 @@ async def open_store(
     if address.engine == POSTGRES:
         return await _open_postgres(address.place, clock, entropy, config, relay, is_patient=is_patient)
     refuse_special(address.place)
-    from rota.store.sqlite.store import SqliteStore
+    from rota.store.sqlite.store import BUSY_TIMEOUT_MS, SqliteStore
 
     clock = clock or SystemClock()
     return SqliteStore.open(
         address.place,
         clock=clock,
         entropy=entropy or SystemEntropy(clock),
-        busy_timeout_ms=_BUSY_TIMEOUT_MS if config.busy_timeout_ms is None else config.busy_timeout_ms,
+        busy_timeout_ms=BUSY_TIMEOUT_MS if config.busy_timeout_ms is None else config.busy_timeout_ms,
         durability=config.durability,
         write_mark=write_mark,
         waiting_max=config.waiting_max,

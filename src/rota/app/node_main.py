@@ -25,6 +25,7 @@ from rota.errors import (
     UsageError,
 )
 from rota.node.insist import until_opened
+from rota.node.keeper import PASSED_ON
 from rota.node.order import NodeOrder
 from rota.node.process import read_orders
 from rota.node.processes import SystemProcesses
@@ -45,7 +46,6 @@ OPEN_S = 30.0
 """A server that goes away just after ``rota run`` has looked at it is waited for as long as this."""
 
 ASKED_LOOK_S = 0.1
-ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 CLOSE_S = 1.0
 """For the store to let go of its file or server. One that is locked is left as if the process had been killed: what is
@@ -131,7 +131,7 @@ async def _unless_asked_to_end(opening: Coroutine[None, None, Store], telemetry:
     task = asyncio.create_task(opening)
     while not task.done():
         await asyncio.wait([task], timeout=ASKED_LOOK_S)
-        if not task.done() and (asked := signal.sigpending() & ENDING):
+        if not task.done() and (asked := signal.sigpending() & set(PASSED_ON)):
             telemetry.emit("signal.received", signal=int(min(asked)), pid=os.getpid())
             task.cancel()
             await asyncio.wait([task], timeout=CLOSE_S)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -53,6 +53,8 @@ from rota.store.sqlite.writer import Look, News, Together, Write
 
 T = TypeVar("T")
 
+BUSY_TIMEOUT_MS: Final = 10_000
+
 
 class SqliteStore:
     """A handle on one file. Made by ``SqliteStore.open``; safe to use from many threads and event loops."""
@@ -68,7 +70,7 @@ class SqliteStore:
         *,
         clock: Clock,
         entropy: Entropy,
-        busy_timeout_ms: int = 10_000,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
         durability: str = "full",
         write_mark: WriteMark | None = None,
         waiting_max: int = WAITING_JOBS_MAX,
