@@ -103,7 +103,6 @@ class Nodes:
         """End a node in good order; return its exit code."""
         node.keeper.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(node.keeper.wait, patience_s)
-        self.place.forget_clock(node.keeper.pid)
         self.all.remove(node)
         return code
 
@@ -121,7 +120,6 @@ class Nodes:
         for pid in [*([supervisor] if supervisor else []), *workers]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.place.forget_clock(node.keeper.pid)
 
     def note(self, kind: str, pids: list[int]) -> None:
         """Write down that these workers are about to die of this; of the first fault that meets them."""

@@ -16,9 +16,8 @@ from rota.store.port import Store
 from tests.postgres_server import PostgresServer, start_server
 from tests.tcp_proxy import TcpProxy
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+WALL_CLOCK = Path(__file__).parent / "wall_clock"
 DISK_MIB = 96
-_SHARED = Path("/dev/shm")
 
 
 class Place:
@@ -29,18 +28,14 @@ class Place:
         url: Where the store is, for the run itself, which no fault of the network meets.
         server: The PostgreSQL server; ``None`` on SQLite.
         disk: The small disk of the SQLite file; ``None`` if none could be made.
-        fakes_clocks: Nodes have wall clocks that can be set.
         proxies: The network of each node by its name.
     """
 
-    def __init__(
-        self, folder: Path, url: str, server: PostgresServer | None, disk: Path | None, *, fakes_clocks: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, url: str, server: PostgresServer | None, disk: Path | None) -> None:
         self.folder = folder
         self.url = url
         self.server = server
         self.disk = disk
-        self.fakes_clocks = fakes_clocks and FAKETIME.exists()
         self.proxies: dict[str, TcpProxy] = {}
 
     @property
@@ -57,9 +52,13 @@ class Place:
 
         Without each other's temporary files nodes see no locks of each other, as on machines of their own.
         """
-        told = {"ROTA_CHAOS_HISTORY": str(self.folder / "history.jsonl"), "ROTA_STORE": self.url} | self._wall_clock(
-            node
-        )
+        self.set_clock(node, 0)
+        told = {
+            "ROTA_CHAOS_HISTORY": str(self.folder / "history.jsonl"),
+            "ROTA_CHAOS_CLOCK": str(self._clock_of(node)),
+            "PYTHONPATH": str(WALL_CLOCK),
+            "ROTA_STORE": self.url,
+        }
         if self.server is None:
             return told
         if node not in self.proxies:
@@ -68,26 +67,14 @@ class Place:
         temporary.mkdir(exist_ok=True)
         return told | {"ROTA_STORE": self.proxies[node].url_of(self.url), "TMPDIR": str(temporary)}
 
-    def _wall_clock(self, node: str) -> dict[str, str]:
-        if not self.fakes_clocks:
-            return {}
-        self.clock_of(node).write_text("+0")
-        return {
-            "LD_PRELOAD": str(FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(self.clock_of(node)),
-            "FAKETIME_CACHE_DURATION": "1",  # Reading the file at every look at the clock took half of a core.
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+    def set_clock(self, node: str, seconds: int) -> None:
+        """Set the wall clock of a node so many seconds off; no process ever reads half of that."""
+        draft = self.folder / f"{node}.clock.new"
+        draft.write_text(str(seconds))
+        draft.replace(self._clock_of(node))
 
-    def clock_of(self, node: str) -> Path:
-        """Return the file that says how far a node's wall clock is off."""
+    def _clock_of(self, node: str) -> Path:
         return self.folder / f"{node}.clock"
-
-    def forget_clock(self, keeper: int) -> None:
-        """Remove what libfaketime shares among the processes of a node, which a keeper leaves to the machine."""
-        if self.fakes_clocks:
-            for name in (f"faketime_shm_{keeper}", f"sem.faketime_sem_{keeper}"):
-                (_SHARED / name).unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Take the networks down."""
@@ -96,14 +83,13 @@ class Place:
 
 
 @asynccontextmanager
-async def place(engine: str, folder: Path, *, wants_disk: bool, fakes_clocks: bool) -> AsyncIterator[Place]:
+async def place(engine: str, folder: Path, *, wants_disk: bool) -> AsyncIterator[Place]:
     """Return a place for one run; what it needs is gone when the run is over.
 
     Args:
         engine: ``sqlite`` or ``postgres``.
         folder: Where the evidence is kept.
         wants_disk: Put the SQLite file on a small disk of its own, if this user may make one.
-        fakes_clocks: Give nodes wall clocks that can be set, if libfaketime is installed.
     """
     if engine == "postgres":
         server = start_server()
@@ -117,7 +103,7 @@ async def place(engine: str, folder: Path, *, wants_disk: bool, fakes_clocks: bo
         return
     with contextlib.ExitStack() as stack:
         disk = _small_disk(folder, stack) if wants_disk else None
-        yield Place(folder, str((disk or folder) / "chaos.db"), None, disk, fakes_clocks=fakes_clocks)
+        yield Place(folder, str((disk or folder) / "chaos.db"), None, disk)
 
 
 def _small_disk(folder: Path, stack: contextlib.ExitStack) -> Path | None:

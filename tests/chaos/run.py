@@ -57,9 +57,8 @@ class Plan:
 
 async def run(plan: Plan, folder: Path) -> Report:
     """Carry out a plan and judge it. The folder holds the evidence afterwards."""
-    is_asked = {name: not plan.faults or name in plan.faults for name in FAULTS if plan.engine in FAULTS[name].engines}
-    wants_disk, fakes_clocks = is_asked.get("full_disks", False), is_asked.get("clock_jumps", False)
-    async with place(plan.engine, folder, wants_disk=wants_disk, fakes_clocks=fakes_clocks) as here:
+    wants_disk = not plan.faults or "full_disks" in plan.faults
+    async with place(plan.engine, folder, wants_disk=wants_disk) as here:
         store = await here.open()
         nodes = Nodes(here, store, plan.processes, plan.concurrency)
         load = Load(nodes, keys=plan.keys, job_s=plan.job_s, rate=plan.rate, seed=plan.seed)
