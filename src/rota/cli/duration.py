@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import typer
+import click
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d)")
@@ -16,7 +16,7 @@ def duration(text: str | timedelta) -> timedelta:
     """Read a duration: seconds, or numbers with the units ms, s, m (or min), h, d.
 
     Raises:
-        typer.BadParameter: If it is neither, or longer than anything can be.
+        click.BadParameter: If it is neither, or longer than anything can be.
     """
     if isinstance(text, timedelta):
         return text  # an option's default
@@ -27,20 +27,20 @@ def duration(text: str | timedelta) -> timedelta:
         if word and not _PART.sub("", word):
             return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(word)))
     except OverflowError:
-        raise typer.BadParameter(f"{text!r} is longer than anything can be.") from None
-    raise typer.BadParameter(f"{text!r} is no duration. Write seconds, or numbers with units: 90, 1.5h, 10m30s, 2d.")
+        raise click.BadParameter(f"{text!r} is longer than anything can be.") from None
+    raise click.BadParameter(f"{text!r} is no duration. Write seconds, or numbers with units: 90, 1.5h, 10m30s, 2d.")
 
 
 def ending(text: str) -> timedelta | datetime:
     """Read an end: a duration from now, or an instant.
 
     Raises:
-        typer.BadParameter: If it is neither.
+        click.BadParameter: If it is neither.
     """
     for read in (duration, instant):
-        with suppress(typer.BadParameter):
+        with suppress(click.BadParameter):
             return read(text)
-    raise typer.BadParameter(
+    raise click.BadParameter(
         f"{text!r} is neither a duration nor an instant. Write it as 90, 10m, 1.5h, or as 2027-01-31T08:00."
     )
 
@@ -49,11 +49,11 @@ def instant(text: str) -> datetime:
     """Read an instant: ISO 8601; local time unless it carries an offset.
 
     Raises:
-        typer.BadParameter: If it is not.
+        click.BadParameter: If it is not.
     """
     try:
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"{text!r} is no instant. Write it as 2027-01-31T08:00 (local time) or 2027-01-31T08:00+01:00."
         ) from None

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+import click
 
 from rota.cli.exits import MEANINGS
 from rota.cli.output import paint, put
 from rota.model.near import near
-
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""What typer raises for a wrong command line; its home differs between typer's versions."""
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Do", ("run", "submit")),
@@ -27,40 +24,49 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-class Command(TyperCommand):
+class Argument(click.Argument):
+    """An argument that says what it is: options do, and those of older clicks do not."""
+
+    def __init__(self, names: Sequence[str], *, help: str, **settings: Any) -> None:  # noqa: A002
+        super().__init__(names, **settings)
+        self.help = help
+
+
+class Command(click.Command):
     """One command; its docstring is a sentence, a paragraph, and after a line ``Examples:`` what to type."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Answer a plain call for help before anything is parsed; else parse."""
         if _asks_for_help(ctx, args):
             _put_help(ctx)
         try:
-            parsed: list[str] = super().parse_args(ctx, args)
-        except UsageError as error:
-            error.ctx = getattr(error, "ctx", None) or ctx  # type: ignore[attr-defined]
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
             raise
-        return parsed
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help of one command."""
         about, _, examples = inspect.cleandoc(self.help or "").partition("Examples:\n")
-        params: list[Any] = self.get_params(ctx)
-        arguments = [param for param in params if param.param_type_name == "argument"]
-        options = [param for param in params if param.param_type_name == "option"]
+        params = self.get_params(ctx)
+        arguments = [param for param in params if isinstance(param, Argument)]
+        options = [param for param in params if isinstance(param, click.Option)]
         _write_about(
-            formatter, " ".join([ctx.command_path, *(param.metavar for param in arguments), "[OPTIONS]"]), about
+            formatter,
+            " ".join([ctx.command_path, *(param.make_metavar(ctx) for param in arguments), "[OPTIONS]"]),
+            about,
         )
-        _write_records(formatter, "Arguments", [(param.metavar, param.help or "") for param in arguments])
+        _write_records(formatter, "Arguments", [(param.make_metavar(ctx), param.help or "") for param in arguments])
         _write_records(formatter, "Options", [record for param in options if (record := param.get_help_record(ctx))])
         if examples:
             formatter.write(f"\n{_head('Examples')}\n")
             formatter.write("".join(f"  {line}\n" for line in inspect.cleandoc(examples).splitlines()))
 
 
-class Group(TyperGroup):
+class Group(click.Group):
     """The root: commands by what one wants of them, and the exit codes."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help of ``rota`` itself."""
         about, _, examples = inspect.cleandoc(self.help or "").partition("Examples:\n")
         _write_about(formatter, f"{ctx.command_path} COMMAND …", about)
@@ -74,17 +80,15 @@ class Group(TyperGroup):
         formatter.write("".join(f"  {line}\n" for line in inspect.cleandoc(examples).splitlines()))
         formatter.write(f"\nMore about a command: {ctx.command_path} COMMAND --help\n")
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Hand a plain call for a command's help to it before anything is parsed; else parse."""
-        if args and args[0] in ctx.help_option_names:
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Answer a plain call for help before anything is parsed; else parse."""
+        if _asks_for_help(ctx, args[:1]):
             _put_help(ctx)
-        command = self.get_command(ctx, args[0]) if args else None
-        if command is not None and _asks_for_help(ctx, args[1:]):
-            command.make_context(args[0], args[1:], parent=ctx)
-        parsed: list[str] = super().parse_args(ctx, args)
-        return parsed
+        return super().parse_args(ctx, args)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one was probably meant."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             options = [name for param in self.get_params(ctx) for name in param.opts]
@@ -94,15 +98,15 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _put_help(ctx: Any) -> None:
+def _put_help(ctx: click.Context) -> None:
     put(ctx.get_help())
     ctx.exit()
 
 
-def _asks_for_help(ctx: Any, args: list[str]) -> bool:
+def _asks_for_help(ctx: click.Context, args: list[str]) -> bool:
     """Whether these words ask for help beyond doubt: behind an option, ``-h`` may be its value.
 
-    Such a call is answered without parsing, for which newer typers load a library that takes a tenth of a second.
+    Such a call is answered whatever is wrong with the words behind it.
     """
     for word in args:
         if word.startswith("-"):
@@ -110,7 +114,7 @@ def _asks_for_help(ctx: Any, args: list[str]) -> bool:
     return False
 
 
-def _write_about(formatter: Any, usage: str, about: str) -> None:
+def _write_about(formatter: click.HelpFormatter, usage: str, about: str) -> None:
     """Write how it is typed and what it does, each paragraph wrapped."""
     formatter.write(f"{_head('Usage')}  {usage}\n")
     for paragraph in about.strip().split("\n\n"):
@@ -118,7 +122,7 @@ def _write_about(formatter: Any, usage: str, about: str) -> None:
         formatter.write_text(" ".join(paragraph.split()))
 
 
-def _summary(command: Any) -> str:
+def _summary(command: click.Command) -> str:
     return inspect.cleandoc(command.help or "").splitlines()[0]
 
 
@@ -126,7 +130,7 @@ def _head(title: str) -> str:
     return paint(title, "bold", sys.stdout)
 
 
-def _write_records(formatter: Any, title: str, records: list[tuple[str, str]], least: int = 0) -> None:
+def _write_records(formatter: click.HelpFormatter, title: str, records: list[tuple[str, str]], least: int = 0) -> None:
     """Write names and what they mean, the meanings under each other and wrapped to the terminal."""
     if not records:
         return

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from rota.cli import options
 from rota.cli.facts import worker_facts
+from rota.cli.help import Command
 from rota.cli.look import counts_of, is_alive, locks_of, now_us
 from rota.cli.open import place_of, run_with
 from rota.cli.output import Cell, Column, hint, put_json_lines, put_table, say
@@ -16,7 +19,11 @@ if TYPE_CHECKING:
     from rota.worker.running import Counts
 
 
-def workers(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+@click.command(cls=Command)
+@options.as_json
+@options.store
+@options.app
+def workers(as_json: bool, store: str | None, app: str | None) -> None:
     """List the worker processes that are there, by node.
 
     For those of this host also what they claimed since they began, how much of it from other workers' slots, and

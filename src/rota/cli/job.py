@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import click
+
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import JSON_CODEC, decoded, job_story, submitted_us
+from rota.cli.help import Command
 from rota.cli.look import absent, now_us, token_of
 from rota.cli.open import with_store
 from rota.cli.output import Cell, hint, paint, put, put_facts, put_hanging, put_json, state_cell
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
     from rota.store.port import Store
 
 
-def job(
-    token: options.Token, as_json: options.Json = False, store: options.Store = None, app: options.App = None
-) -> None:
+@click.command(cls=Command)
+@options.token
+@options.as_json
+@options.store
+@options.app
+def job(token: str, as_json: bool, store: str | None, app: str | None) -> None:
     """Tell a job's story: what happened to it, and why it waits.
 
     Its attempts with workers, times and errors; crashes; why it moved from one worker to another.
@@ -115,9 +121,12 @@ def _shown(data: bytes | None, codec: int) -> str:
     return text if len(text) <= 400 else f"{text[:399]}… ({len(data or b''):,} bytes)"
 
 
-def cancel(
-    token: options.Token, as_json: options.Json = False, store: options.Store = None, app: options.App = None
-) -> None:
+@click.command(cls=Command)
+@options.token
+@options.as_json
+@options.store
+@options.app
+def cancel(token: str, as_json: bool, store: str | None, app: str | None) -> None:
     """Cancel a job.
 
     One that waits is cancelled at once; the worker of one that runs is asked. An async handler is cancelled at

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import job_facts, submitted_us
+from rota.cli.help import Command
 from rota.cli.look import now_us, require_queue, require_task, token_of
 from rota.cli.number import whole
 from rota.cli.open import app_of, with_store
@@ -43,25 +44,37 @@ COLUMNS = (
 )
 
 
+@click.command(cls=Command)
+@click.option("--state", "-s", multiple=True, metavar="STATE", help="Only jobs in this state; repeatable.")
+@click.option("--task", "-t", metavar="TASK", help="Only jobs of this task.")
+@click.option("--queue", "-q", metavar="QUEUE", help="Only this queue.")
+@click.option("--key", "-k", metavar="KEY", help="Only jobs of this key.")
+@click.option(
+    "--limit",
+    "-n",
+    type=whole(1, 1000),
+    default=PAGE_SHOWN,
+    show_default=True,
+    metavar="N",
+    help="Jobs on one page, 1 to 1,000.",
+)
+@click.option("--before", metavar="TOKEN", help="Continue after the page that ended here.")
+@click.option("--all", "is_all", is_flag=True, help="Every page.")
+@options.as_json
+@options.store
+@options.app
 def jobs(
     *,
-    state: Annotated[
-        list[str] | None, typer.Option("--state", "-s", metavar="STATE", help="Only jobs in this state; repeatable.")
-    ] = None,
-    task: Annotated[str | None, typer.Option("--task", "-t", metavar="TASK", help="Only jobs of this task.")] = None,
-    queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="Only this queue.")] = None,
-    key: Annotated[str | None, typer.Option("--key", "-k", metavar="KEY", help="Only jobs of this key.")] = None,
-    limit: Annotated[
-        int,
-        typer.Option("--limit", "-n", parser=whole(1, 1000), metavar="N", help="Jobs on one page, 1 to 1,000."),
-    ] = PAGE_SHOWN,
-    before: Annotated[
-        str | None, typer.Option("--before", metavar="TOKEN", help="Continue after the page that ended here.")
-    ] = None,
-    is_all: Annotated[bool, typer.Option("--all", help="Every page.")] = False,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
+    state: tuple[str, ...],
+    task: str | None,
+    queue: str | None,
+    key: str | None,
+    limit: int,
+    before: str | None,
+    is_all: bool,
+    as_json: bool,
+    store: str | None,
+    app: str | None,
 ) -> None:
     """List jobs, newest first.
 
@@ -100,11 +113,11 @@ def jobs(
     elif shown:
         put_table(COLUMNS, [_cells(row) for row in shown])
     else:
-        is_filtered = any(given is not None for given in (state, task, queue, key, before))
+        is_filtered = bool(state) or any(given is not None for given in (task, queue, key, before))
         say(meant or ("No such jobs." if is_filtered else "No jobs."))
     if len(rows) > len(shown):
         options_given = {"--task": task, "--queue": queue, "--key": key, "--store": store, "--app": app}
-        hint(f"More: {_next_page(shown[-1], state or [], options_given, limit, as_json=as_json)}")
+        hint(f"More: {_next_page(shown[-1], state, options_given, limit, as_json=as_json)}")
     elif not as_json and State.FAILED in {row.state for row in shown}:
         hint("Why they failed: rota job TOKEN. Put one back: rota retry TOKEN.")
 
@@ -184,7 +197,9 @@ def what(row: JobRow, now: int) -> str:
     return ""
 
 
-def _next_page(last: JobRow, states: list[str], given: dict[str, str | None], limit: int, *, as_json: bool) -> str:
+def _next_page(
+    last: JobRow, states: tuple[str, ...], given: dict[str, str | None], limit: int, *, as_json: bool
+) -> str:
     """Return the command that lists the page after this one."""
     words = ["rota", "jobs"]
     for state in states:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import check_facts
+from rota.cli.help import Argument, Command
 from rota.cli.look import is_alive, locks_of
 from rota.cli.open import config_of, place_of, require, run_with, with_store
 from rota.cli.output import hint, paint, put, put_json, put_json_lines
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 LEVELS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "bold red"}
 
 
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist.")],
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
+@click.command(cls=Command)
+@click.argument("file", cls=Argument, type=Path, metavar="FILE", help="The copy to make; it must not exist.")
+@options.as_json
+@options.store
+@options.app
+def backup(file: Path, as_json: bool, store: str | None, app: str | None) -> None:
     """Copy the store to a new file while work goes on (SQLite).
 
     The copy is consistent. Do not copy a store with cp: what is in its write-ahead log would be missing.
@@ -65,13 +66,13 @@ def backup(
     hint(f"Look into it with: rota doctor --store {shlex.quote(str(file))}")
 
 
-def migrate(
-    dry_run: options.DryRun = False,
-    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL of what is missing, and do nothing.")] = False,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
+@click.command(cls=Command)
+@options.dry_run
+@click.option("--sql", is_flag=True, help="Print the SQL of what is missing, and do nothing.")
+@options.as_json
+@options.store
+@options.app
+def migrate(dry_run: bool, sql: bool, as_json: bool, store: str | None, app: str | None) -> None:
     """Bring the store's schema up to date, making it if need be.
 
     On PostgreSQL this is done once before the first submit, and again with each new version of rota, as the role that
@@ -108,7 +109,11 @@ def migrate(
         put(f"{where} is up to date.")
 
 
-def doctor(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+@click.command(cls=Command)
+@options.as_json
+@options.store
+@options.app
+def doctor(as_json: bool, store: str | None, app: str | None) -> None:
     """Look the store over, and say what to do.
 
     Version, durability, file system, leases, anything stuck.
@@ -149,12 +154,12 @@ def _put_checks(checks: list[Check]) -> None:
         hint("All is well." if not warnings else f"{count(warnings, 'thing')} to look at.")
 
 
-def health(
-    node: Annotated[str | None, typer.Option("--node", metavar="NAME", help="This node must be there.")] = None,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
+@click.command(cls=Command)
+@click.option("--node", metavar="NAME", help="This node must be there.")
+@options.as_json
+@options.store
+@options.app
+def health(node: str | None, as_json: bool, store: str | None, app: str | None) -> None:
     """Say whether the store answers and a node is at work.
 
     A probe for containers and monitors. Exit code 0 if all is well, 69 if not. It takes no lock and writes nothing.

@@ -8,42 +8,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any
 
-import typer
+import click
 
 from rota.cli import house, job, jobs, keep, queue, retry, ring, run, status, submit
 from rota.cli.exits import Exit, Stop, code_of
-from rota.cli.help import Command, Group, UsageError
+from rota.cli.help import Group
 from rota.cli.output import OutputError, fail, hint, put
 from rota.errors import RotaError
 
-cli = typer.Typer(
-    name="rota",
-    cls=Group,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
-
-def _version(is_asked: bool) -> None:
+def _version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
         from importlib.metadata import version
 
         put(f"rota {version('rota')}")
-        raise typer.Exit
+        ctx.exit()
 
 
-@cli.callback()
-def root(
-    _version_asked: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+@click.group("rota", cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+def cli() -> None:
     """Run and look after a durable job queue, in a SQLite file or on PostgreSQL.
 
     Data goes to stdout, messages to stderr. --json gives every command's data as JSON. The store is --store, else
@@ -57,48 +44,26 @@ def root(
     """
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "run": run.run,
-    "submit": submit.submit,
-    "status": status.status,
-    "wait": status.wait,
-    "jobs": jobs.jobs,
-    "job": job.job,
-    "retry": retry.retry,
-    "cancel": job.cancel,
-    "pause": queue.pause,
-    "resume": queue.resume,
-    "queues": queue.queues,
-    "workers": house.workers,
-    "ring": ring.ring,
-    "backup": keep.backup,
-    "migrate": keep.migrate,
-    "doctor": keep.doctor,
-    "health": keep.health,
-}
-
-
-class _ReaderGoneError(Exception):
-    """Whoever reads our output (``head``, a pager) wants no more."""
-
-
-def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Keep interrupts and closed pipes from typer, which would end them its own way."""
-
-    @wraps(command)
-    def guarded(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except BrokenPipeError as error:
-            raise _ReaderGoneError from error
-        except KeyboardInterrupt as error:
-            raise Stop(Exit.INTERRUPTED, "interrupted.") from error
-
-    return guarded
-
-
-for _name, _function in _COMMANDS.items():
-    cli.command(_name, cls=Command)(_guarded(_function))
+for _command in (
+    run.run,
+    submit.submit,
+    status.status,
+    status.wait,
+    jobs.jobs,
+    job.job,
+    retry.retry,
+    job.cancel,
+    queue.pause,
+    queue.resume,
+    queue.queues,
+    house.workers,
+    ring.ring,
+    keep.backup,
+    keep.migrate,
+    keep.doctor,
+    keep.health,
+):
+    cli.add_command(_command)
 
 
 def main() -> None:
@@ -107,7 +72,7 @@ def main() -> None:
     try:
         code = _carry_out(sys.argv[1:])
         sys.stdout.flush()
-    except (BrokenPipeError, _ReaderGoneError):
+    except BrokenPipeError:
         _drop_output()
         code = Exit.OK
     except (OutputError, OSError) as error:
@@ -131,20 +96,24 @@ def _drop_output() -> None:
 
 def _carry_out(args: list[str]) -> int:
     """Do what the arguments say; return the exit code."""
+    code: int = Exit.OK
     try:
-        returned: Any = cli(args or ["--help"], prog_name="rota", standalone_mode=False)
+        with cli.make_context("rota", [*args] or ["--help"]) as ctx:
+            cli.invoke(ctx)
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
     except Stop as stopped:
         fail(stopped.says, stopped.hint)
         return stopped.code
     except RotaError as error:
         fail(str(error))
         return code_of(error)
-    except UsageError as error:
+    except click.UsageError as error:
         return _show_usage(error)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         fail("interrupted.")
         return Exit.INTERRUPTED
-    except (BrokenPipeError, _ReaderGoneError, OutputError):
+    except (BrokenPipeError, OutputError):
         raise
     except UnicodeEncodeError as error:
         if not any(map(_is_no_text, args)):
@@ -153,9 +122,7 @@ def _carry_out(args: list[str]) -> int:
         return Exit.USAGE
     except Exception as error:
         return _show_fault(error)
-    if not args:
-        return Exit.USAGE
-    return returned if isinstance(returned, int) else Exit.OK
+    return code if args else Exit.USAGE
 
 
 def _is_no_text(argument: str) -> bool:
@@ -163,13 +130,15 @@ def _is_no_text(argument: str) -> bool:
     return any("\udc80" <= letter <= "\udcff" for letter in argument)
 
 
-def _show_usage(error: Any) -> int:
+def _show_usage(error: click.UsageError) -> int:
     """Say what is wrong with the command line; return its exit code."""
-    ctx, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    option = getattr(error, "option_name", None)
     says = error.format_message()
-    if near := getattr(error, "possibilities", None):
-        says = f"There is no option {option}. Did you mean {' or '.join(sorted(near))}?"
-    where = ctx.command_path if ctx else "rota"
+    if isinstance(error, click.NoSuchOption):
+        says = f"No such option: {option}"
+        if near := error.possibilities:
+            says = f"There is no option {option}. Did you mean {' or '.join(sorted(near))}?"
+    where = error.ctx.command_path if error.ctx else "rota"
     behind = "Options stand behind the command. " if option and where == "rota" else ""
     fail(says, f"{behind}{where} --help shows how it is written.")
     return Exit.USAGE

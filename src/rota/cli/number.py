@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import typer
+import click
 
 
 def whole(low: int, high: int) -> Callable[[str | int], int]:
     """Return what reads a whole number from ``low`` to ``high``.
 
     Raises (what is returned does):
-        typer.BadParameter: It is none, or outside.
+        click.BadParameter: It is none, or outside.
     """
 
     def read(text: str | int) -> int:
@@ -21,6 +21,6 @@ def whole(low: int, high: int) -> Callable[[str | int], int]:
             number = low - 1
         if low <= number <= high:
             return number
-        raise typer.BadParameter(f"{str(text)!r} is not a whole number from {low:,} to {high:,}.")
+        raise click.BadParameter(f"{str(text)!r} is not a whole number from {low:,} to {high:,}.")
 
     return read

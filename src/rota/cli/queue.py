@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.facts import queue_facts
+from rota.cli.help import Argument, Command
 from rota.cli.look import require_queue
 from rota.cli.open import app_of, with_store
 from rota.cli.output import Cell, Column, hint, put, put_json, put_json_lines, put_table, say
@@ -16,10 +17,14 @@ from rota.cli.output import Cell, Column, hint, put, put_json, put_json_lines, p
 if TYPE_CHECKING:
     from rota.store.port import Store
 
-Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
+named = click.argument("queue", cls=Argument, metavar="QUEUE", help="The queue's name.")
 
 
-def queues(as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+@click.command(cls=Command)
+@options.as_json
+@options.store
+@options.app
+def queues(as_json: bool, store: str | None, app: str | None) -> None:
     """List queues with their counts.
 
     Examples:
@@ -57,15 +62,18 @@ def queues(as_json: options.Json = False, store: options.Store = None, app: opti
         hint(f"Go on with: rota resume {shlex.quote(paused[0])}")
 
 
-def pause(
-    queue: Queue,
-    is_made: Annotated[
-        bool, typer.Option("--create", help="Also if nothing is known of this queue yet; makes the store if need be.")
-    ] = False,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
+@click.command(cls=Command)
+@named
+@click.option(
+    "--create",
+    "is_made",
+    is_flag=True,
+    help="Also if nothing is known of this queue yet; makes the store if need be.",
+)
+@options.as_json
+@options.store
+@options.app
+def pause(queue: str, is_made: bool, as_json: bool, store: str | None, app: str | None) -> None:
     """Pause a queue: it accepts jobs and starts none.
 
     What runs, runs on.
@@ -81,7 +89,12 @@ def pause(
         hint(f"Go on with: rota resume {shlex.quote(queue)}")
 
 
-def resume(queue: Queue, as_json: options.Json = False, store: options.Store = None, app: options.App = None) -> None:
+@click.command(cls=Command)
+@named
+@options.as_json
+@options.store
+@options.app
+def resume(queue: str, as_json: bool, store: str | None, app: str | None) -> None:
     """Let a paused queue go on.
 
     Examples:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
+from rota.cli.help import Argument, Command
 from rota.cli.look import absent, require_task, token_of
 from rota.cli.open import app_of, with_store
 from rota.cli.output import hint, put, put_json, say
@@ -23,16 +24,25 @@ if TYPE_CHECKING:
 PAGE = 500
 
 
+@click.command(cls=Command)
+@click.argument("token", cls=Argument, required=False, metavar="[TOKEN]", help="One job.")
+@click.option("--task", "-t", metavar="TASK", help="All jobs of this task …")
+@click.option("--failed", "is_failed", is_flag=True, help="… that have failed.")
+@options.dry_run
+@options.yes
+@options.as_json
+@options.store
+@options.app
 def retry(
-    token: Annotated[str | None, typer.Argument(metavar="[TOKEN]", help="One job.")] = None,
+    token: str | None,
     *,
-    task: Annotated[str | None, typer.Option("--task", "-t", metavar="TASK", help="All jobs of this task …")] = None,
-    is_failed: Annotated[bool, typer.Option("--failed", help="… that have failed.")] = False,
-    dry_run: options.DryRun = False,
-    yes: options.Yes = False,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
+    task: str | None,
+    is_failed: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    store: str | None,
+    app: str | None,
 ) -> None:
     """Put a failed, cancelled or expired job back.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.exits import Exit, stop
+from rota.cli.help import Command
 from rota.cli.open import with_store
 from rota.cli.output import Cell, Column, hint, paint, put, put_json_lines, put_table, say
 from rota.cli.words import ago, count, did_you_mean, iso, share
@@ -32,12 +33,12 @@ COLUMNS = (
 )
 
 
-def ring(
-    queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="Only this queue's ring.")] = None,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
+@click.command(cls=Command)
+@click.option("--queue", "-q", metavar="QUEUE", help="Only this queue's ring.")
+@options.as_json
+@options.store
+@options.app
+def ring(queue: str | None, as_json: bool, store: str | None, app: str | None) -> None:
     """Show who has which share of the keys, and what moved lately.
 
     The keys of a queue are spread over 1,024 slots, the slots over its workers; nobody gets more than 5/4 of

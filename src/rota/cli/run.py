@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.duration import duration
 from rota.cli.exits import Exit, stop
+from rota.cli.help import Argument, Command
 from rota.cli.number import whole
 from rota.cli.open import Place, app_of, config_of, require, run_with, said_outright
 from rota.cli.output import warn
@@ -29,65 +30,77 @@ SUPERVISOR = "rota.app.node_main"
 """Where the supervisor process begins; only ``app`` picks an engine."""
 
 
-Processes = Annotated[
-    int,
-    typer.Option(
-        "--processes",
-        "-p",
-        metavar="N",
-        parser=whole(1, PROCESSES_MAX),
-        help=f"Worker processes, 1 to {PROCESSES_MAX:,}.",
-    ),
-]
-Concurrency = Annotated[
-    int,
-    typer.Option(
-        "--concurrency",
-        "-c",
-        metavar="N",
-        parser=whole(1, CONCURRENCY_MAX),
-        help=f"Jobs at once in each, 1 to {CONCURRENCY_MAX:,}.",
-    ),
-]
-Weight = Annotated[
-    int,
-    typer.Option(
-        "--weight", metavar="N", parser=whole(1, 1000), help="Share of the keys against other workers, 1 to 1,000."
-    ),
-]
-Grace = Annotated[
-    timedelta,
-    typer.Option(
-        "--grace",
-        metavar="DURATION",
-        parser=duration,
-        show_default=False,
-        help="How long jobs may go on after SIGTERM or Ctrl-C. Else 25s.",
-    ),
-]
-
-
+@click.command(cls=Command)
+@click.argument(
+    "module_app",
+    cls=Argument,
+    required=False,
+    metavar="[MODULE:APP]",
+    help="The app, such as shop:app. Else --app or ROTA_APP.",
+)
+@click.option(
+    "--processes",
+    "-p",
+    type=whole(1, PROCESSES_MAX),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help=f"Worker processes, 1 to {PROCESSES_MAX:,}.",
+)
+@click.option(
+    "--concurrency",
+    "-c",
+    type=whole(1, CONCURRENCY_MAX),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help=f"Jobs at once in each, 1 to {CONCURRENCY_MAX:,}.",
+)
+@click.option(
+    "--queue",
+    "-q",
+    "queues",
+    multiple=True,
+    metavar="QUEUE",
+    help="Serve this queue; repeatable. Else all that tasks name.",
+)
+@click.option("--name", metavar="NAME", help="The node's name on the ring. Else the host's.")
+@click.option(
+    "--weight",
+    type=whole(1, 1000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Share of the keys against other workers, 1 to 1,000.",
+)
+@click.option(
+    "--grace",
+    type=duration,
+    default=timedelta(seconds=25),
+    metavar="DURATION",
+    help="How long jobs may go on after SIGTERM or Ctrl-C. Else 25s.",
+)
+@click.option(
+    "--log-format",
+    default="lines",
+    show_default=True,
+    metavar="lines|json",
+    help="Log lines for people, or JSON.",
+)
+@options.store
+@options.app
 def run(
-    module_app: Annotated[
-        str | None, typer.Argument(metavar="[MODULE:APP]", help="The app, such as shop:app. Else --app or ROTA_APP.")
-    ] = None,
+    module_app: str | None,
     *,
-    processes: Processes = 1,
-    concurrency: Concurrency = 8,
-    queues: Annotated[
-        list[str] | None,
-        typer.Option("--queue", "-q", metavar="QUEUE", help="Serve this queue; repeatable. Else all that tasks name."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="The node's name on the ring. Else the host's.")
-    ] = None,
-    weight: Weight = 1,
-    grace: Grace = timedelta(seconds=25),
-    log_format: Annotated[
-        str, typer.Option("--log-format", metavar="lines|json", help="Log lines for people, or JSON.")
-    ] = "lines",
-    store: options.Store = None,
-    app: options.App = None,
+    processes: int,
+    concurrency: int,
+    queues: tuple[str, ...],
+    name: str | None,
+    weight: int,
+    grace: timedelta,
+    log_format: str,
+    store: str | None,
+    app: str | None,
 ) -> None:
     """Run a node of workers in the foreground, until Ctrl-C or SIGTERM.
 
@@ -107,7 +120,7 @@ def run(
         stop(Exit.USAGE, "which app?", "Name it: rota run shop:app (module shop, variable app), or set ROTA_APP.")
     if log_format not in ("lines", "json"):
         stop(Exit.USAGE, f"--log-format {log_format!r}: it is lines or json.")
-    _check_names(name, queues or [])
+    _check_names(name, queues)
     said = describe(named)
     if not said.tasks:
         stop(
@@ -115,7 +128,7 @@ def run(
             f"{named} has no tasks, so there is nothing that a node could run.",
             "Import the modules that define them in the app's own module; a task is a function under @app.task.",
         )
-    _warn_of_strangers(queues or [], said.queues)
+    _warn_of_strangers(queues, said.queues)
     place = _place(store, named, said)
     _make_sure(place)
 
@@ -128,16 +141,16 @@ def run(
         name=name or _host_name(),
         processes=processes,
         concurrency=concurrency,
-        queues=list(queues or []),
+        queues=list(queues),
         weight=weight,
         grace_s=grace.total_seconds(),
         retention_days=said.retention_days,
         log_format=log_format,
     )
-    raise typer.Exit(_keep(order, place))
+    raise click.exceptions.Exit(_keep(order, place))
 
 
-def _check_names(node: str | None, queues: list[str]) -> None:
+def _check_names(node: str | None, queues: tuple[str, ...]) -> None:
     """Refuse names that no node or queue can have, before there are processes that die of them.
 
     Raises:
@@ -158,7 +171,7 @@ def _check_names(node: str | None, queues: list[str]) -> None:
         )
 
 
-def _warn_of_strangers(wanted: list[str], known: tuple[str, ...]) -> None:
+def _warn_of_strangers(wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
     """Note queues that no task names: they may be right (``options(queue=…)``), or misspelt."""
     for queue in wanted:
         if queue not in known:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.duration import duration
 from rota.cli.exits import Exit, stop
 from rota.cli.facts import JSON_CODEC, decoded, job_facts
+from rota.cli.help import Argument, Command
 from rota.cli.look import absent, token_of
 from rota.cli.open import with_store
 from rota.cli.output import Cell, hint, put, put_facts, put_json, state_cell
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
     from rota.store.port import Store
 
 
-def status(
-    tokens: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOKEN]...", help="Jobs; without any, the whole house.")
-    ] = None,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
+@click.command(cls=Command)
+@click.argument("tokens", cls=Argument, nargs=-1, metavar="[TOKEN]...", help="Jobs; without any, the whole house.")
+@options.as_json
+@options.store
+@options.app
+def status(tokens: tuple[str, ...], as_json: bool, store: str | None, app: str | None) -> None:
     """Say in which state jobs are, or how the whole store is doing.
 
     With tokens: a state for each. Without: counts of all jobs, workers and nodes.
@@ -90,18 +89,13 @@ async def _house(opened: Store, *, as_json: bool) -> None:
         hint("Look at them: rota jobs --state failed")
 
 
-def wait(
-    token: options.Token,
-    timeout: Annotated[
-        timedelta | None,
-        typer.Option(
-            "--timeout", metavar="DURATION", parser=duration, help="Give up after this long, such as 30 or 5m."
-        ),
-    ] = None,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
-) -> None:
+@click.command(cls=Command)
+@options.token
+@click.option("--timeout", metavar="DURATION", type=duration, help="Give up after this long, such as 30 or 5m.")
+@options.as_json
+@options.store
+@options.app
+def wait(token: str, timeout: timedelta | None, as_json: bool, store: str | None, app: str | None) -> None:
     """Wait until a job is settled, and write its result as JSON.
 
     Exit code 0 if it succeeded; 1 if it failed, was cancelled or expired; 124 if it was not settled in time.

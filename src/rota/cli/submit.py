@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from rota.cli import options
 from rota.cli.duration import duration, ending, instant
 from rota.cli.exits import Exit, stop
+from rota.cli.help import Argument, Command
 from rota.cli.number import whole
 from rota.cli.open import app_of, news_of_new, place_of, run_with
 from rota.cli.output import hint, put, put_json, say, warn
@@ -36,55 +37,49 @@ class Where:
     token: bytes | None
 
 
-Priority = Annotated[
-    int | None,
-    typer.Option(
-        "--priority",
-        metavar="N",
-        parser=whole(PRIORITY_MIN, PRIORITY_MAX),
-        help=f"{PRIORITY_MIN} to {PRIORITY_MAX}; higher runs first.",
-    ),
-]
-Delay = Annotated[
-    timedelta | None,
-    typer.Option("--delay", metavar="DURATION", parser=duration, help="Not before so long from now: 90, 10m, 1.5h."),
-]
-At = Annotated[
-    datetime | None,
-    typer.Option("--at", metavar="TIME", parser=instant, help="Not before this instant: 2027-01-31T08:00."),
-]
-Expires = Annotated[
-    Any,  # a duration or an instant: typer takes no union
-    typer.Option(
-        "--expires",
-        metavar="DURATION|TIME",
-        parser=ending,
-        help="Dropped if not started by then: 30m from now, or 2027-01-31T08:00.",
-    ),
-]
-
-
+@click.command(cls=Command)
+@click.argument("task", cls=Argument, metavar="TASK", help="The task's name.")
+@click.argument(
+    "arguments",
+    cls=Argument,
+    default="{}",
+    metavar="[JSON]",
+    help="Its arguments by name, as one JSON object; - reads them from stdin.",
+)
+@click.option("--queue", "-q", metavar="QUEUE", help="Another queue.")
+@click.option("--key", "-k", metavar="KEY", help="One at a time and in order with jobs of this key.")
+@click.option(
+    "--priority",
+    type=whole(PRIORITY_MIN, PRIORITY_MAX),
+    metavar="N",
+    help=f"{PRIORITY_MIN} to {PRIORITY_MAX}; higher runs first.",
+)
+@click.option("--delay", type=duration, metavar="DURATION", help="Not before so long from now: 90, 10m, 1.5h.")
+@click.option("--at", type=instant, metavar="TIME", help="Not before this instant: 2027-01-31T08:00.")
+@click.option(
+    "--expires",
+    type=ending,
+    metavar="DURATION|TIME",
+    help="Dropped if not started by then: 30m from now, or 2027-01-31T08:00.",
+)
+@click.option("--token", metavar="TOKEN", help="This token (a UUIDv7): a second time is a no-op.")
+@options.as_json
+@options.store
+@options.app
 def submit(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name.")],
-    arguments: Annotated[
-        str,
-        typer.Argument(metavar="[JSON]", help="Its arguments by name, as one JSON object; - reads them from stdin."),
-    ] = "{}",
+    task: str,
+    arguments: str,
     *,
-    queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="Another queue.")] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", "-k", metavar="KEY", help="One at a time and in order with jobs of this key.")
-    ] = None,
-    priority: Priority = None,
-    delay: Delay = None,
-    at: At = None,
-    expires: Expires = None,
-    token: Annotated[
-        str | None, typer.Option("--token", metavar="TOKEN", help="This token (a UUIDv7): a second time is a no-op.")
-    ] = None,
-    as_json: options.Json = False,
-    store: options.Store = None,
-    app: options.App = None,
+    queue: str | None,
+    key: str | None,
+    priority: int | None,
+    delay: timedelta | None,
+    at: datetime | None,
+    expires: timedelta | datetime | None,
+    token: str | None,
+    as_json: bool,
+    store: str | None,
+    app: str | None,
 ) -> None:
     """Put a job in and print its token, once it is on stable storage.
 

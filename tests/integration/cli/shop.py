@@ -22,7 +22,7 @@ from tests.contract.shop import CountingEntropy, Shop
 
 _WARM = """
 import gc, json, os, sys
-import rich.console, rota.app.rota, rota.cli.main, rota.result.info, rota.store.sqlite.store, typer._adapters
+import rich.console, rota.app.rota, rota.cli.main, rota.result.info, rota.store.sqlite.store
 gc.freeze()  # A child that looked through all of it at its end would copy all of it, and take twice as long.
 for line in sys.stdin:
     call = json.loads(line)

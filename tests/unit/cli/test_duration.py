@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import click
 import pytest
-import typer
 
 from rota.cli.duration import duration, ending, instant
 
@@ -29,14 +29,14 @@ def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> N
 @pytest.mark.parametrize("text", ["", "soon", "-5", "5 parsecs", "1h-5m", "h"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """A unit that was misread would delay a job by days."""
-    with pytest.raises(typer.BadParameter, match="is no duration"):
+    with pytest.raises(click.BadParameter, match="is no duration"):
         duration(text)
 
 
 @pytest.mark.parametrize("text", ["9" * 30, "9" * 30 + "d"])
 def test_what_is_longer_than_anything_is_refused(text: str) -> None:
     """Python's own durations end at a billion days."""
-    with pytest.raises(typer.BadParameter, match="longer than anything"):
+    with pytest.raises(click.BadParameter, match="longer than anything"):
         duration(text)
 
 
@@ -44,7 +44,7 @@ def test_an_instant_without_an_offset_is_local_time() -> None:
     """A person at a terminal means the clock on the wall."""
     assert instant("2027-01-31T08:00+02:00").timestamp() == 1_801_375_200
     assert instant("2027-01-31T08:00").utcoffset() is not None
-    with pytest.raises(typer.BadParameter, match="is no instant"):
+    with pytest.raises(click.BadParameter, match="is no instant"):
         instant("tomorrow")
 
 
@@ -59,5 +59,5 @@ def test_an_end_is_a_duration_or_an_instant() -> None:
 @pytest.mark.parametrize("text", ["", "soon", "-5", "tomorrow", "2027-13-01", "5 parsecs"])
 def test_what_is_no_end_is_refused_with_both_ways_to_write_it(text: str) -> None:
     """Whoever types one of them wrongly is not told of the other alone."""
-    with pytest.raises(typer.BadParameter, match="neither a duration nor an instant"):
+    with pytest.raises(click.BadParameter, match="neither a duration nor an instant"):
         ending(text)
