@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -40,3 +41,17 @@ def test_the_traceback_is_there_for_those_who_ask(value: str) -> None:
 
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--help",), ("jobs", "--help"), ("jobs", "--json", "--help"), ("--version",)])
+def test_help_for_a_reader_who_has_gone_is_no_failure(words: tuple[str, ...]) -> None:
+    """A pager that was left, or ``head``, has seen enough."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [sys.executable, "-c", "from rota.cli.main import main; main()", *words]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (0, "")
