@@ -21,9 +21,9 @@ def pickup(side: Side, kind: str = "plain") -> tuple[float, float]:
         return pickups(side, kind)
 
 
-def pickups(side: Side, kind: str = "plain") -> tuple[float, float]:
+def pickups(side: Side, kind: str = "plain", jobs: int = JOBS) -> tuple[float, float]:
     """Submit one job now and then to those who are there; return the same."""
-    side.call("pickups", JOBS, GAP_S, kind)
-    until("all jobs to be picked up", lambda: len(side.pickups_ms()) == JOBS)
+    side.call("pickups", jobs, GAP_S, kind)
+    until("all jobs to be picked up", lambda: len(side.pickups_ms()) == jobs)
     waited = side.pickups_ms()
-    return waited[JOBS // 2], waited[int(JOBS * 0.99)]
+    return waited[jobs // 2], waited[int(jobs * 0.99)]
