@@ -45,6 +45,13 @@ class Command(click.Command):
             error.ctx = error.ctx or ctx
             raise
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Answer a call for help that stands behind other options in the same way: a full disk is told as one."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = lambda ctx, _, is_asked: _put_help(ctx) if is_asked else None
+        return option
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help of one command."""
         about, _, examples = inspect.cleandoc(self.help or "").partition("Examples:\n")

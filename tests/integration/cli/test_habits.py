@@ -38,7 +38,7 @@ def test_streams_that_are_closed_or_full_are_told_in_words(shop: Folder) -> None
         (f"exec {ROTA} jobs 2>&-", 0, b""),
         *(
             (f"exec {ROTA} {words} > /dev/full", 75, b"the output cannot be written: No space left on device.")
-            for words in ("jobs", "--version", "--help", "jobs --help")
+            for words in ("jobs", "--version", "--help", "jobs --help", "jobs --json --help")
         ),
     ):
         done = subprocess.run(["sh", "-c", line], cwd=shop.path, env=shop.environment, capture_output=True, check=False)
