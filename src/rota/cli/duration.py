@@ -12,14 +12,12 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d)")
 
 
-def duration(text: str | timedelta) -> timedelta:
+def duration(text: str) -> timedelta:
     """Read a duration: seconds, or numbers with the units ms, s, m (or min), h, d.
 
     Raises:
         click.BadParameter: If it is neither, or longer than anything can be.
     """
-    if isinstance(text, timedelta):
-        return text  # an option's default
     word = text.strip().replace(" ", "")
     try:
         if re.fullmatch(r"\d+(\.\d+)?", word):

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@options.as_json
-@options.store
-@options.app
+@options.common
 def workers(as_json: bool, store: str | None, app: str | None) -> None:
     """List the worker processes that are there, by node.
 

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @options.token
-@options.as_json
-@options.store
-@options.app
+@options.common
 def job(token: str, as_json: bool, store: str | None, app: str | None) -> None:
     """Tell a job's story: what happened to it, and why it waits.
 
@@ -123,9 +121,7 @@ def _shown(data: bytes | None, codec: int) -> str:
 
 @click.command(cls=Command)
 @options.token
-@options.as_json
-@options.store
-@options.app
+@options.common
 def cancel(token: str, as_json: bool, store: str | None, app: str | None) -> None:
     """Cancel a job.
 

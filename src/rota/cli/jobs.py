@@ -54,15 +54,12 @@ COLUMNS = (
     "-n",
     type=whole(1, 1000),
     default=PAGE_SHOWN,
-    show_default=True,
     metavar="N",
     help="Jobs on one page, 1 to 1,000.",
 )
 @click.option("--before", metavar="TOKEN", help="Continue after the page that ended here.")
 @click.option("--all", "is_all", is_flag=True, help="Every page.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def jobs(
     *,
     state: tuple[str, ...],

@@ -26,9 +26,7 @@ LEVELS = {"ok": "green", "note": "blue", "warning": "yellow", "error": "bold red
 
 @click.command(cls=Command)
 @click.argument("file", cls=Argument, type=Path, metavar="FILE", help="The copy to make; it must not exist.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def backup(file: Path, as_json: bool, store: str | None, app: str | None) -> None:
     """Copy the store to a new file while work goes on (SQLite).
 
@@ -69,9 +67,7 @@ def backup(file: Path, as_json: bool, store: str | None, app: str | None) -> Non
 @click.command(cls=Command)
 @options.dry_run
 @click.option("--sql", is_flag=True, help="Print the SQL of what is missing, and do nothing.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def migrate(dry_run: bool, sql: bool, as_json: bool, store: str | None, app: str | None) -> None:
     """Bring the store's schema up to date, making it if need be.
 
@@ -110,9 +106,7 @@ def migrate(dry_run: bool, sql: bool, as_json: bool, store: str | None, app: str
 
 
 @click.command(cls=Command)
-@options.as_json
-@options.store
-@options.app
+@options.common
 def doctor(as_json: bool, store: str | None, app: str | None) -> None:
     """Look the store over, and say what to do.
 
@@ -156,9 +150,7 @@ def _put_checks(checks: list[Check]) -> None:
 
 @click.command(cls=Command)
 @click.option("--node", metavar="NAME", help="This node must be there.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def health(node: str | None, as_json: bool, store: str | None, app: str | None) -> None:
     """Say whether the store answers and a node is at work.
 

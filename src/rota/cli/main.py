@@ -26,7 +26,7 @@ def _version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
         ctx.exit()
 
 
-@click.group("rota", cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("rota", cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )

@@ -21,9 +21,7 @@ named = click.argument("queue", cls=Argument, metavar="QUEUE", help="The queue's
 
 
 @click.command(cls=Command)
-@options.as_json
-@options.store
-@options.app
+@options.common
 def queues(as_json: bool, store: str | None, app: str | None) -> None:
     """List queues with their counts.
 
@@ -70,9 +68,7 @@ def queues(as_json: bool, store: str | None, app: str | None) -> None:
     is_flag=True,
     help="Also if nothing is known of this queue yet; makes the store if need be.",
 )
-@options.as_json
-@options.store
-@options.app
+@options.common
 def pause(queue: str, is_made: bool, as_json: bool, store: str | None, app: str | None) -> None:
     """Pause a queue: it accepts jobs and starts none.
 
@@ -91,9 +87,7 @@ def pause(queue: str, is_made: bool, as_json: bool, store: str | None, app: str 
 
 @click.command(cls=Command)
 @named
-@options.as_json
-@options.store
-@options.app
+@options.common
 def resume(queue: str, as_json: bool, store: str | None, app: str | None) -> None:
     """Let a paused queue go on.
 

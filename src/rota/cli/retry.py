@@ -30,9 +30,7 @@ PAGE = 500
 @click.option("--failed", "is_failed", is_flag=True, help="… that have failed.")
 @options.dry_run
 @options.yes
-@options.as_json
-@options.store
-@options.app
+@options.common
 def retry(
     token: str | None,
     *,

@@ -35,9 +35,7 @@ COLUMNS = (
 
 @click.command(cls=Command)
 @click.option("--queue", "-q", metavar="QUEUE", help="Only this queue's ring.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def ring(queue: str | None, as_json: bool, store: str | None, app: str | None) -> None:
     """Show who has which share of the keys, and what moved lately.
 

@@ -43,7 +43,6 @@ SUPERVISOR = "rota.app.node_main"
     "-p",
     type=whole(1, PROCESSES_MAX),
     default=1,
-    show_default=True,
     metavar="N",
     help=f"Worker processes, 1 to {PROCESSES_MAX:,}.",
 )
@@ -52,7 +51,6 @@ SUPERVISOR = "rota.app.node_main"
     "-c",
     type=whole(1, CONCURRENCY_MAX),
     default=8,
-    show_default=True,
     metavar="N",
     help=f"Jobs at once in each, 1 to {CONCURRENCY_MAX:,}.",
 )
@@ -69,26 +67,24 @@ SUPERVISOR = "rota.app.node_main"
     "--weight",
     type=whole(1, 1000),
     default=1,
-    show_default=True,
     metavar="N",
     help="Share of the keys against other workers, 1 to 1,000.",
 )
 @click.option(
     "--grace",
     type=duration,
-    default=timedelta(seconds=25),
+    default="25s",
+    show_default=False,
     metavar="DURATION",
     help="How long jobs may go on after SIGTERM or Ctrl-C. Else 25s.",
 )
 @click.option(
     "--log-format",
     default="lines",
-    show_default=True,
     metavar="lines|json",
     help="Log lines for people, or JSON.",
 )
-@options.store
-@options.app
+@options.place
 def run(
     module_app: str | None,
     *,

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("tokens", cls=Argument, nargs=-1, metavar="[TOKEN]...", help="Jobs; without any, the whole house.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def status(tokens: tuple[str, ...], as_json: bool, store: str | None, app: str | None) -> None:
     """Say in which state jobs are, or how the whole store is doing.
 
@@ -92,9 +90,7 @@ async def _house(opened: Store, *, as_json: bool) -> None:
 @click.command(cls=Command)
 @options.token
 @click.option("--timeout", metavar="DURATION", type=duration, help="Give up after this long, such as 30 or 5m.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def wait(token: str, timeout: timedelta | None, as_json: bool, store: str | None, app: str | None) -> None:
     """Wait until a job is settled, and write its result as JSON.
 

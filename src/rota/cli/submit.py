@@ -63,9 +63,7 @@ class Where:
     help="Dropped if not started by then: 30m from now, or 2027-01-31T08:00.",
 )
 @click.option("--token", metavar="TOKEN", help="This token (a UUIDv7): a second time is a no-op.")
-@options.as_json
-@options.store
-@options.app
+@options.common
 def submit(
     task: str,
     arguments: str,
